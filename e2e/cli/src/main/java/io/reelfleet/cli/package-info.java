@@ -1,0 +1,2 @@
+/** The {@code reelfleet} program. */
+package io.reelfleet.cli;

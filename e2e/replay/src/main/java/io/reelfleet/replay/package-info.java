@@ -1,0 +1,2 @@
+/** Session traces: reading, thinning, generating and replaying them in virtual time. */
+package io.reelfleet.replay;

@@ -1,0 +1,2 @@
+/** The runtime pod: one process that owns one GPU and generates the sessions admitted to it. */
+package io.reelfleet.server;
