@@ -21,6 +21,7 @@ class WhoMayKnowWhomTest {
     private static final List<String> MODULES =
             List.of(
                     "crds",
+                    "trust",
                     "runtime/api",
                     "runtime/engine",
                     "runtime/server",
@@ -87,6 +88,12 @@ class WhoMayKnowWhomTest {
     @Test
     void crdsKnowNoOtherModule() {
         check(knowsNoneOf("io.reelfleet.crds..", others("io.reelfleet.crds..")));
+    }
+
+    @Test
+    void trustKnowsNoOtherModuleAndNoFramework() {
+        check(knowsNoneOf("io.reelfleet.trust..", others("io.reelfleet.trust..")));
+        check(knowsNoneOf("io.reelfleet.trust..", FRAMEWORKS));
     }
 
     @Test
@@ -198,6 +205,7 @@ class WhoMayKnowWhomTest {
         List<String> keep = List.of(allowed);
         return Stream.of(
                         "io.reelfleet.crds..",
+                        "io.reelfleet.trust..",
                         "io.reelfleet.api..",
                         "io.reelfleet.engine..",
                         "io.reelfleet.server..",
