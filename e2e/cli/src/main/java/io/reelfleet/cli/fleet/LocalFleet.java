@@ -1,0 +1,241 @@
+package io.reelfleet.cli.fleet;
+
+import io.reelfleet.cli.Failure;
+import io.reelfleet.cli.allocator.Allocator;
+import io.reelfleet.trust.CertificateAuthority;
+import io.reelfleet.trust.PeerIdentity;
+import io.reelfleet.trust.TlsFolder;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Collectors;
+
+/** Operator, gateway and the workers that the operator starts, as processes of this machine. */
+public final class LocalFleet implements AutoCloseable {
+    private static final Duration START_LIMIT = Duration.ofSeconds(90);
+
+    private final FleetFolder folder;
+    private final List<Part> parts = new ArrayList<>();
+    private final String operatorUrl;
+    private final String gatewayUrl;
+
+    /**
+     * How to start one.
+     *
+     * @param folder where it lives; a chunk store that is there is used on
+     * @param checkout its programs
+     * @param pool the pool's document
+     * @param operatorPort allocator and dashboard; 0 takes a free one
+     * @param gatewayPort the page; 0 takes a free one
+     * @param endWithThisProcess all parts end when this process is gone
+     * @param kubeconfig an API server that the operator serves; empty for none
+     */
+    public record Settings(
+            FleetFolder folder,
+            Checkout checkout,
+            PoolDocument pool,
+            int operatorPort,
+            int gatewayPort,
+            boolean endWithThisProcess,
+            Optional<Path> kubeconfig) {}
+
+    private LocalFleet(FleetFolder folder, String operatorUrl, String gatewayUrl) {
+        this.folder = folder;
+        this.operatorUrl = operatorUrl;
+        this.gatewayUrl = gatewayUrl;
+    }
+
+    /** Starts the parts and waits until they listen; when one fails, all are ended. */
+    public static LocalFleet start(Settings settings) throws InterruptedException {
+        FleetFolder folder = settings.folder().create();
+        int operatorPort = Ports.claim(settings.operatorPort(), "--api-port");
+        int gatewayPort = Ports.claim(settings.gatewayPort(), "--port");
+        LocalFleet fleet =
+                new LocalFleet(
+                        folder,
+                        "http://127.0.0.1:" + operatorPort,
+                        "http://127.0.0.1:" + gatewayPort);
+        try {
+            fleet.startParts(settings, operatorPort, gatewayPort);
+            return fleet;
+        } catch (IOException e) {
+            fleet.close();
+            throw new Failure(
+                    "the fleet could not be started in " + folder.path() + ": " + e.getMessage(),
+                    e);
+        } catch (RuntimeException | InterruptedException e) {
+            fleet.close();
+            throw e;
+        }
+    }
+
+    private void startParts(Settings settings, int operatorPort, int gatewayPort)
+            throws IOException, InterruptedException {
+        Files.writeString(folder.pools(), settings.pool().yaml());
+        FleetFolder.writePrivately(folder.apiToken(), ViewerKeys.randomToken() + "\n");
+        ViewerKeys keys = ViewerKeys.create(folder.path());
+        writeCertificates();
+
+        Map<String, String> environment = new LinkedHashMap<>();
+        environment.put("JAVA_HOME", System.getProperty("java.home"));
+        environment.put("OMP_NUM_THREADS", "1");
+        environment.put("OMP_WAIT_POLICY", "passive");
+        environment.put("MALLOC_ARENA_MAX", "2");
+        if (settings.endWithThisProcess()) {
+            environment.put("REELFLEET_PARENT_PID", Long.toString(ProcessHandle.current().pid()));
+        }
+
+        Map<String, String> operator = common();
+        operator.put("reelfleet.tls.dir", folder.tls().resolve("operator").toString());
+        operator.put("reelfleet.trust.authority-dir", folder.tls().resolve("authority").toString());
+        operator.put("quarkus.http.port", Integer.toString(operatorPort));
+        operator.put("reelfleet.kubernetes", Boolean.toString(settings.kubeconfig().isPresent()));
+        operator.put("reelfleet.pools-file", folder.pools().toString());
+        operator.put("reelfleet.workers", "processes");
+        operator.put("reelfleet.processes.dir", folder.processes().toString());
+        operator.put("reelfleet.processes.java", Part.java().toString());
+        operator.put("reelfleet.processes.server-jar", settings.checkout().worker().toString());
+        operator.put("reelfleet.gateway.url", gatewayUrl);
+        operator.put("reelfleet.tokens.key-file", keys.privateKey().toString());
+        operator.put("reelfleet.api.token-file", folder.apiToken().toString());
+        Map<String, String> operatorEnvironment = new LinkedHashMap<>(environment);
+        settings.kubeconfig()
+                .ifPresent(file -> operatorEnvironment.put("KUBECONFIG", file.toString()));
+        parts.add(
+                Part.start(
+                        "operator",
+                        settings.checkout().operator(),
+                        384,
+                        operator,
+                        operatorEnvironment,
+                        folder));
+
+        Map<String, String> gateway = common();
+        gateway.put("reelfleet.tls.dir", folder.tls().resolve("gateway").toString());
+        gateway.put("quarkus.http.port", Integer.toString(gatewayPort));
+        gateway.put("reelfleet.tokens.public-key-file", keys.publicKey().toString());
+        gateway.put("reelfleet.operator.endpoint", "127.0.0.1:" + operatorPort);
+        gateway.put("reelfleet.api.token-file", folder.apiToken().toString());
+        parts.add(
+                Part.start(
+                        "gateway",
+                        settings.checkout().gateway(),
+                        256,
+                        gateway,
+                        environment,
+                        folder));
+
+        folder.remember(
+                new FleetFolder.Running(
+                        parts.get(0).pid(),
+                        parts.get(1).pid(),
+                        parts.stream().map(Part::pid).collect(Collectors.toList()),
+                        operatorUrl,
+                        gatewayUrl,
+                        Instant.now().toString()));
+        for (Part part : parts) {
+            part.awaitListening(START_LIMIT);
+        }
+    }
+
+    private Map<String, String> common() {
+        Map<String, String> settings = new LinkedHashMap<>();
+        settings.put("reelfleet.listen-host", "127.0.0.1");
+        settings.put("quarkus.management.port", "0");
+        settings.put("reelfleet.store", "file:" + folder.store());
+        return settings;
+    }
+
+    private void writeCertificates() throws IOException {
+        CertificateAuthority authority = CertificateAuthority.create(Clock.systemUTC());
+        Path folderOfAuthority = folder.tls().resolve("authority");
+        Files.createDirectories(folderOfAuthority);
+        FleetFolder.writePrivately(folderOfAuthority.resolve("ca.crt"), authority.certificatePem());
+        FleetFolder.writePrivately(folderOfAuthority.resolve("ca.key"), authority.privateKeyPem());
+        List<String> hosts = List.of("127.0.0.1", "localhost");
+        for (PeerIdentity.Role role :
+                List.of(PeerIdentity.Role.OPERATOR, PeerIdentity.Role.GATEWAY)) {
+            String name = role.name().toLowerCase(java.util.Locale.ROOT);
+            TlsFolder.write(
+                    folder.tls().resolve(name),
+                    authority.issue(
+                            new PeerIdentity(role, name, hosts),
+                            CertificateAuthority.LEAF_VALIDITY));
+        }
+    }
+
+    /** Its folder. */
+    public FleetFolder folder() {
+        return folder;
+    }
+
+    /** The page and the base of session URLs. */
+    public String gatewayUrl() {
+        return gatewayUrl;
+    }
+
+    /** A client of its allocator. */
+    public Allocator allocator() {
+        return new Allocator(operatorUrl, folder.readApiToken());
+    }
+
+    /** A sentence when a part has ended by itself. */
+    public void checkAlive() {
+        parts.forEach(Part::checkAlive);
+    }
+
+    /** Ends all processes, the workers too, and sees that they are gone. */
+    @Override
+    public void close() {
+        List<Long> pids = parts.stream().map(Part::pid).toList();
+        endAll(folder, pids);
+    }
+
+    /**
+     * Ends the fleet of a folder.
+     *
+     * @param pids in the order in which to end them
+     */
+    public static void endAll(FleetFolder folder, List<Long> pids) {
+        boolean interrupted = false;
+        while (true) {
+            try {
+                List<ProcessHandle> left = Shutdown.end(folder, pids);
+                folder.forget();
+                if (!left.isEmpty()) {
+                    throw new Failure(
+                            "these processes of the fleet did not end: "
+                                    + left.stream()
+                                            .map(h -> Long.toString(h.pid()))
+                                            .collect(Collectors.joining(" ")));
+                }
+                return;
+            } catch (InterruptedException e) {
+                interrupted = true;
+            } finally {
+                if (interrupted) {
+                    Thread.currentThread().interrupt();
+                }
+            }
+        }
+    }
+
+    /** Whether a process of a remembered fleet lives. */
+    public static boolean lives(FleetFolder folder, FleetFolder.Running running) {
+        return running.pids().stream()
+                        .anyMatch(
+                                pid ->
+                                        ProcessHandle.of(pid)
+                                                .map(ProcessHandle::isAlive)
+                                                .orElse(false))
+                || !Shutdown.workers(folder).isEmpty();
+    }
+}
