@@ -25,29 +25,45 @@ public final class SessionLogReader {
 
     private final ChunkStore store;
     private final String sessionUid;
-    private final Map<Long, LogEntry> cache = new LinkedHashMap<>(64, 0.75f, true);
+    private final Map<Long, LogEntry> cache = new LinkedHashMap<>(16, 0.75f, true);
+    private final long cacheBytes;
     private long cachedBytes;
     private long size;
     private Optional<LogEntry> newestOwner = Optional.empty();
     private boolean ownerKnown = true;
 
-    private SessionLogReader(ChunkStore store, String sessionUid) {
+    private SessionLogReader(ChunkStore store, String sessionUid, long cacheBytes) {
         this.store = store;
         this.sessionUid = sessionUid;
+        this.cacheBytes = cacheBytes;
     }
 
     /**
      * A reader that stands before the first entry; {@link #poll} goes through the log one by one.
      */
     public static SessionLogReader fromStart(ChunkStore store, String sessionUid) {
+        return fromStart(store, sessionUid, CACHE_BYTES);
+    }
+
+    private static SessionLogReader fromStart(
+            ChunkStore store, String sessionUid, long cacheBytes) {
         StoreKeys.sessionPrefix(sessionUid);
-        return new SessionLogReader(store, sessionUid);
+        return new SessionLogReader(store, sessionUid, cacheBytes);
     }
 
     /** A reader that knows how long the log is now (one listing) and stands at its end. */
     public static SessionLogReader atEnd(ChunkStore store, String sessionUid)
             throws StoreException {
-        SessionLogReader reader = fromStart(store, sessionUid);
+        return atEnd(store, sessionUid, CACHE_BYTES);
+    }
+
+    /**
+     * As {@link #atEnd(ChunkStore, String)}, for who follows many sessions at once and keeps at
+     * most {@code cacheBytes} (and one entry) of each.
+     */
+    public static SessionLogReader atEnd(ChunkStore store, String sessionUid, long cacheBytes)
+            throws StoreException {
+        SessionLogReader reader = fromStart(store, sessionUid, cacheBytes);
         List<String> keys = store.list(StoreKeys.logPrefix(sessionUid));
         if (!keys.isEmpty()) {
             String last = keys.getLast();
@@ -259,7 +275,7 @@ public final class SessionLogReader {
         cache.put(entry.getIndex(), entry);
         cachedBytes += entry.getSerializedSize();
         var oldest = cache.entrySet().iterator();
-        while (cachedBytes > CACHE_BYTES && cache.size() > 1) {
+        while (cachedBytes > cacheBytes && cache.size() > 1) {
             cachedBytes -= oldest.next().getValue().getSerializedSize();
             oldest.remove();
         }
