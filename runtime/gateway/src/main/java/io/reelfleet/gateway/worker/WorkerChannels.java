@@ -1,0 +1,77 @@
+package io.reelfleet.gateway.worker;
+
+import io.grpc.Grpc;
+import io.grpc.ManagedChannel;
+import io.grpc.Status;
+import io.reelfleet.gateway.SettingException;
+import io.reelfleet.gateway.tls.PartsTls;
+import jakarta.annotation.PreDestroy;
+import jakarta.inject.Singleton;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Connections to workers by endpoint, opened when first needed, closed when others need the room.
+ */
+@Singleton
+class WorkerChannels {
+    private static final int MOST = 512;
+
+    private final PartsTls tls;
+    private final Map<Key, ManagedChannel> channels = new LinkedHashMap<>(64, 0.75f, true);
+
+    private record Key(String endpoint, long certificates) {}
+
+    WorkerChannels(PartsTls tls) {
+        this.tls = tls;
+    }
+
+    /** A connection to {@code endpoint} (host:port), with the certificates that lie there now. */
+    ManagedChannel to(String endpoint) {
+        Key key = new Key(endpoint, tls.version());
+        List<ManagedChannel> old = new ArrayList<>();
+        ManagedChannel channel;
+        synchronized (channels) {
+            channel = channels.computeIfAbsent(key, this::open);
+            while (channels.size() > MOST) {
+                var eldest = channels.entrySet().iterator();
+                old.add(eldest.next().getValue());
+                eldest.remove();
+            }
+        }
+        old.forEach(ManagedChannel::shutdown);
+        return channel;
+    }
+
+    private ManagedChannel open(Key key) {
+        int colon = key.endpoint().lastIndexOf(':');
+        if (colon <= 0) {
+            throw Status.UNAVAILABLE
+                    .withDescription("The session's worker has no endpoint.")
+                    .asRuntimeException();
+        }
+        try {
+            tls.check(key.endpoint().substring(0, colon).replaceAll("[\\[\\]]", ""));
+        } catch (SettingException e) {
+            throw Status.UNAVAILABLE
+                    .withDescription("The session's worker cannot be reached.")
+                    .withCause(e)
+                    .asRuntimeException();
+        }
+        return Grpc.newChannelBuilder(key.endpoint(), tls.channelCredentials())
+                .idleTimeout(1, TimeUnit.MINUTES)
+                .keepAliveTime(30, TimeUnit.SECONDS)
+                .build();
+    }
+
+    @PreDestroy
+    void close() {
+        synchronized (channels) {
+            channels.values().forEach(ManagedChannel::shutdownNow);
+            channels.clear();
+        }
+    }
+}
