@@ -1,0 +1,365 @@
+package io.reelfleet.engine;
+
+import io.reelfleet.engine.cache.KvCache;
+import io.reelfleet.engine.cache.MemoryBudget;
+import io.reelfleet.engine.cache.PagePool;
+import io.reelfleet.engine.model.CausalVideoTransformer;
+import io.reelfleet.engine.model.PromptTokenizer;
+import io.reelfleet.engine.model.StepItem;
+import io.reelfleet.engine.model.TextEncoder;
+import io.reelfleet.engine.model.TextEncoderConfig;
+import io.reelfleet.engine.model.TransformerConfig;
+import io.reelfleet.engine.model.VaeConfig;
+import io.reelfleet.engine.model.VideoDecoder;
+import io.reelfleet.engine.tensor.Tensors;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.Loader;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+
+/**
+ * A loaded model and the memory of the sessions it generates. One thread drives an engine and its
+ * sessions; nothing here is thread-safe.
+ */
+public final class Engine implements AutoCloseable {
+    /** Changes whenever this engine's arithmetic does. */
+    private static final String BUILD = "reelfleet-engine-1";
+
+    private final EngineOptions options;
+    private final GenerationSettings settings;
+    private final ModelDescription description;
+    private final CausalVideoTransformer transformer;
+    private final VideoDecoder decoder;
+    private final TextEncoder textEncoder;
+    private final PromptTokenizer tokenizer;
+    private final PagePool pool;
+    private final MemoryBudget device;
+    private final MemoryBudget host;
+    private final Set<EngineSession> sessions = new HashSet<>();
+
+    /** Loads a model; on an error nothing stays behind. */
+    public static Engine load(ModelFolder folder, EngineOptions options) throws ModelException {
+        return load(folder, options, GenerationSettings.read(folder.path(), options.overrides()));
+    }
+
+    static Engine load(ModelFolder folder, EngineOptions options, GenerationSettings settings)
+            throws ModelException {
+        Tensors.useThreads(options.threads());
+        Path path = folder.path();
+        TransformerConfig transformerConfig = transformerConfig(path);
+        VaeConfig vaeConfig = VaeConfig.read(path.resolve("vae").resolve("config.json"));
+        TextEncoderConfig textConfig =
+                TextEncoderConfig.read(path.resolve("text_encoder").resolve("config.json"));
+        if (vaeConfig.channels() != transformerConfig.channels()) {
+            throw new ModelException(
+                    path.resolve("vae").resolve("config.json")
+                            + ": z_dim is "
+                            + vaeConfig.channels()
+                            + ", but the transformer's in_channels is "
+                            + transformerConfig.channels());
+        }
+        if (textConfig.dim() != transformerConfig.textDim()) {
+            throw new ModelException(
+                    path.resolve("text_encoder").resolve("config.json")
+                            + ": d_model is "
+                            + textConfig.dim()
+                            + ", but the transformer's text_dim is "
+                            + transformerConfig.textDim());
+        }
+        List<AutoCloseable> opened = new ArrayList<>();
+        try {
+            int rows = settings.latentHeight();
+            int columns = settings.latentWidth();
+            PromptTokenizer tokenizer = PromptTokenizer.load(path);
+            opened.add(tokenizer);
+            TextEncoder textEncoder = TextEncoder.load(path, textConfig);
+            opened.add(textEncoder);
+            CausalVideoTransformer transformer =
+                    CausalVideoTransformer.load(path, transformerConfig, rows, columns);
+            opened.add(transformer);
+            VideoDecoder decoder = VideoDecoder.load(path, vaeConfig, rows, columns);
+            opened.add(decoder);
+            return new Engine(
+                    folder.revision(),
+                    options,
+                    settings,
+                    transformer,
+                    decoder,
+                    textEncoder,
+                    tokenizer);
+        } catch (ModelException | RuntimeException e) {
+            for (AutoCloseable part : opened.reversed()) {
+                closeQuietly(part, e);
+            }
+            throw e;
+        }
+    }
+
+    static TransformerConfig transformerConfig(Path path) throws ModelException {
+        Path config = path.resolve("transformer").resolve("config.json");
+        Path original = path.resolve("original").resolve("config.json");
+        return TransformerConfig.read(
+                !java.nio.file.Files.exists(config) && java.nio.file.Files.exists(original)
+                        ? original
+                        : config);
+    }
+
+    private static void closeQuietly(AutoCloseable part, Exception cause) {
+        try {
+            part.close();
+        } catch (Exception e) {
+            cause.addSuppressed(e);
+        }
+    }
+
+    private Engine(
+            String revision,
+            EngineOptions options,
+            GenerationSettings settings,
+            CausalVideoTransformer transformer,
+            VideoDecoder decoder,
+            TextEncoder textEncoder,
+            PromptTokenizer tokenizer) {
+        this.options = options;
+        this.settings = settings;
+        this.transformer = transformer;
+        this.decoder = decoder;
+        this.textEncoder = textEncoder;
+        this.tokenizer = tokenizer;
+        this.device = new MemoryBudget("device memory", options.deviceMemoryBytes());
+        this.host = new MemoryBudget("host memory", options.hostMemoryBytes());
+        long weights =
+                transformer.weightBytes() + decoder.weightBytes() + textEncoder.weightBytes();
+        device.reserve(weights, "the model's weights");
+        int tokens = transformer.tokensPerFrame();
+        int layers = transformer.config().layers();
+        int pages = KvCache.pages(layers, settings.windowFrames());
+        long sessionBytes =
+                pages * PagePool.pageBytes(tokens, transformer.config().dim())
+                        + transformer.crossBytes(settings.textLen())
+                        + decoder.stateBytes()
+                        + (long) Float.BYTES * latentCount();
+        long fit = (options.deviceMemoryBytes() - weights) / sessionBytes;
+        this.pool =
+                new PagePool(
+                        (int) Math.min(fit * pages, Integer.MAX_VALUE),
+                        tokens,
+                        transformer.config().dim());
+        this.description =
+                new ModelDescription(
+                        settings.name(),
+                        revision,
+                        settings.width(),
+                        settings.height(),
+                        settings.fps(),
+                        settings.framesPerChunk(),
+                        settings.windowFrames(),
+                        settings.sinkFrames(),
+                        settings.schedule().steps(),
+                        sessionBytes,
+                        settings.controls(),
+                        settings.maxPromptTokens());
+    }
+
+    /** What this engine generates. */
+    public ModelDescription model() {
+        return description;
+    }
+
+    /** What the bits of a chunk depend on beside model, seed, prompts and batch shape. */
+    public String fingerprint() {
+        try (BytePointer cpu = torch.get_cpu_capability()) {
+            return "cpu/"
+                    + cpu.getString()
+                    + " libtorch/"
+                    + libtorchVersion()
+                    + " threads/"
+                    + options.threads()
+                    + " float32 "
+                    + BUILD;
+        }
+    }
+
+    private static String libtorchVersion() {
+        try {
+            return Loader.getVersion("org.bytedeco", "pytorch");
+        } catch (IOException e) {
+            return "unknown";
+        }
+    }
+
+    /** Bytes of weights and of the sessions on the device. */
+    public long deviceBytesUsed() {
+        return device.used();
+    }
+
+    public long deviceBytesLimit() {
+        return device.limit();
+    }
+
+    /** Bytes of suspended sessions. */
+    public long hostBytesUsed() {
+        return host.used();
+    }
+
+    public long hostBytesLimit() {
+        return host.limit();
+    }
+
+    /** KV pages in use. */
+    public int pagesUsed() {
+        return pool.used();
+    }
+
+    /** Sessions that are open, suspended ones included. */
+    public int openSessions() {
+        return sessions.size();
+    }
+
+    /** Starts a session, or refuses before anything is taken. */
+    public EngineSession open(SessionParameters parameters)
+            throws DoesNotFitException, InvalidPromptException {
+        long[] ids = tokens(parameters.prompt());
+        device.reserve(description.sessionBytes(), "session " + parameters.uid());
+        try {
+            EngineSession session = new EngineSession(this, parameters, ids);
+            sessions.add(session);
+            return session;
+        } catch (RuntimeException e) {
+            device.release(description.sessionBytes());
+            throw e;
+        }
+    }
+
+    /**
+     * Advances every session by one denoising step in one batch, whatever step and chunk each is
+     * at.
+     *
+     * @return for each session whether a chunk is ready
+     */
+    public List<Boolean> step(List<EngineSession> batch) {
+        if (batch.isEmpty()) {
+            return List.of();
+        }
+        List<StepItem> items = new ArrayList<>(batch.size());
+        for (EngineSession session : batch) {
+            items.add(session.prepare());
+        }
+        List<Boolean> ready = new ArrayList<>(batch.size());
+        try (PointerScope _ = new PointerScope()) {
+            long start = System.nanoTime();
+            Tensor flows = transformer.forward(items);
+            double seconds = (System.nanoTime() - start) / 1e9 / batch.size();
+            long frames = settings.framesPerChunk();
+            for (int i = 0; i < batch.size(); i++) {
+                Tensor flow =
+                        items.get(i).writes()
+                                ? null
+                                : batch.size() == 1 ? flows : flows.narrow(0, i * frames, frames);
+                ready.add(batch.get(i).advance(flow, seconds));
+            }
+        }
+        return ready;
+    }
+
+    /** Tokens of a prompt, or why the model cannot take it. */
+    long[] tokens(String prompt) throws InvalidPromptException {
+        if (prompt.isBlank()) {
+            throw new InvalidPromptException("prompt is empty: write what the video should show");
+        }
+        // A prompt of so many characters has too many tokens in any vocabulary: do not even
+        // tokenize it.
+        if (prompt.length() > 64 * settings.maxPromptTokens()) {
+            throw new InvalidPromptException(
+                    "prompt has "
+                            + prompt.length()
+                            + " characters: write at most "
+                            + settings.maxPromptTokens()
+                            + " tokens");
+        }
+        long[] ids = tokenizer.encode(prompt);
+        if (ids.length > settings.maxPromptTokens()) {
+            throw new InvalidPromptException(
+                    "prompt has "
+                            + ids.length
+                            + " tokens, the model takes "
+                            + settings.maxPromptTokens()
+                            + ": write a shorter one");
+        }
+        return ids;
+    }
+
+    /** Tokens of any text, whatever their number. */
+    long[] encode(String text) {
+        return tokenizer.encode(text);
+    }
+
+    /** Numbers in a chunk's latents. */
+    int latentCount() {
+        return settings.framesPerChunk()
+                * transformer.config().channels()
+                * settings.latentHeight()
+                * settings.latentWidth();
+    }
+
+    /** {@code [frames, channels, height, width]} of a chunk's latents. */
+    int[] latentShape() {
+        return new int[] {
+            settings.framesPerChunk(),
+            transformer.config().channels(),
+            settings.latentHeight(),
+            settings.latentWidth()
+        };
+    }
+
+    GenerationSettings settings() {
+        return settings;
+    }
+
+    CausalVideoTransformer transformer() {
+        return transformer;
+    }
+
+    VideoDecoder decoder() {
+        return decoder;
+    }
+
+    TextEncoder textEncoder() {
+        return textEncoder;
+    }
+
+    PagePool pool() {
+        return pool;
+    }
+
+    MemoryBudget device() {
+        return device;
+    }
+
+    MemoryBudget host() {
+        return host;
+    }
+
+    void closed(EngineSession session) {
+        sessions.remove(session);
+    }
+
+    @Override
+    public void close() {
+        for (EngineSession session : List.copyOf(sessions)) {
+            session.close();
+        }
+        pool.close();
+        decoder.close();
+        transformer.close();
+        textEncoder.close();
+        tokenizer.close();
+    }
+}

@@ -1,0 +1,26 @@
+package io.reelfleet.engine;
+
+/**
+ * Generation settings that replace the model folder's own; null keeps the folder's.
+ *
+ * @param width video width in pixels
+ * @param height video height in pixels
+ * @param fps video frames per second
+ * @param steps denoising steps per chunk
+ * @param windowFrames latent frames a chunk attends to, itself and the sink included
+ * @param sinkFrames first latent frames of a session that never leave the window
+ * @param positions where RoPE places cached frames
+ */
+public record GenerationOverrides(
+        Integer width,
+        Integer height,
+        Integer fps,
+        Integer steps,
+        Integer windowFrames,
+        Integer sinkFrames,
+        KvPositions positions) {
+    /** Keeps everything as the model folder says. */
+    public static GenerationOverrides none() {
+        return new GenerationOverrides(null, null, null, null, null, null, null);
+    }
+}

@@ -1,0 +1,158 @@
+package io.reelfleet.engine;
+
+import io.reelfleet.engine.model.FewStepSchedule;
+import io.reelfleet.engine.model.TransformerConfig;
+import io.reelfleet.engine.model.VaeConfig;
+import io.reelfleet.engine.weights.Json;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+
+/**
+ * How a model generates: {@code reelfleet.json} at the folder's root where it is there, else Wan's
+ * and Self-Forcing's defaults with the shift of {@code scheduler/scheduler_config.json}; overrides
+ * win over both.
+ */
+record GenerationSettings(
+        String name,
+        int width,
+        int height,
+        int fps,
+        int framesPerChunk,
+        int windowFrames,
+        int sinkFrames,
+        KvPositions positions,
+        FewStepSchedule schedule,
+        int textLen,
+        int maxPromptTokens,
+        List<String> controls) {
+    private static final int PIXELS_PER_TOKEN = VaeConfig.SPATIAL * TransformerConfig.PATCH;
+    private static final int MAX_SIDE = 16_384;
+    private static final int MAX_WINDOW = 4096;
+
+    int latentHeight() {
+        return height / VaeConfig.SPATIAL;
+    }
+
+    int latentWidth() {
+        return width / VaeConfig.SPATIAL;
+    }
+
+    /** For other lengths of text and chunk: those of a reference. */
+    GenerationSettings with(int otherFramesPerChunk, int otherTextLen, FewStepSchedule other) {
+        return new GenerationSettings(
+                name,
+                width,
+                height,
+                fps,
+                otherFramesPerChunk,
+                windowFrames,
+                sinkFrames,
+                positions,
+                other,
+                otherTextLen,
+                otherTextLen,
+                controls);
+    }
+
+    static GenerationSettings read(Path folder, GenerationOverrides overrides)
+            throws ModelException {
+        Path file = folder.resolve("reelfleet.json");
+        Json json = Files.exists(file) ? Json.read(file) : Json.absent(file);
+        int framesPerChunk = json.integer("frames_per_chunk", 1, 64, 3);
+        int window = or(overrides.windowFrames(), json.integer("window_frames", 1, MAX_WINDOW, 21));
+        int sink = or(overrides.sinkFrames(), json.integer("sink_frames", 0, MAX_WINDOW, 0));
+        if (window > MAX_WINDOW || sink < 0 || window < sink + framesPerChunk) {
+            throw new ModelException(
+                    file
+                            + ": window_frames is "
+                            + window
+                            + "; it must hold the "
+                            + sink
+                            + " sink_frames and a chunk of "
+                            + framesPerChunk
+                            + ", and be at most "
+                            + MAX_WINDOW);
+        }
+        int textLen = json.integer("text_len", 1, 4096, 512);
+        List<String> controls = json.texts("controls");
+        return new GenerationSettings(
+                json.text(
+                        "name", String.valueOf(folder.toAbsolutePath().normalize().getFileName())),
+                side(file, "width", or(overrides.width(), json.integer("width", 1, MAX_SIDE, 832))),
+                side(
+                        file,
+                        "height",
+                        or(overrides.height(), json.integer("height", 1, MAX_SIDE, 480))),
+                positive(file, "fps", or(overrides.fps(), json.integer("fps", 1, 1000, 16))),
+                framesPerChunk,
+                window,
+                sink,
+                positions(json, overrides),
+                schedule(folder, json, overrides),
+                textLen,
+                json.integer("max_prompt_tokens", 1, textLen, textLen),
+                controls == null ? List.of("prompt") : controls);
+    }
+
+    private static int or(Integer override, int value) {
+        return override == null ? value : override;
+    }
+
+    private static int positive(Path file, String field, int value) throws ModelException {
+        if (value < 1) {
+            throw new ModelException(
+                    file + ": " + field + " is " + value + "; it must be positive");
+        }
+        return value;
+    }
+
+    private static int side(Path file, String field, int value) throws ModelException {
+        if (value < PIXELS_PER_TOKEN || value > MAX_SIDE || value % PIXELS_PER_TOKEN != 0) {
+            throw new ModelException(
+                    file
+                            + ": "
+                            + field
+                            + " is "
+                            + value
+                            + "; it must be a multiple of "
+                            + PIXELS_PER_TOKEN);
+        }
+        return value;
+    }
+
+    private static KvPositions positions(Json json, GenerationOverrides overrides)
+            throws ModelException {
+        if (overrides.positions() != null) {
+            return overrides.positions();
+        }
+        return switch (json.text("positions", "relative")) {
+            case "relative" -> KvPositions.RELATIVE;
+            case "absolute" -> KvPositions.ABSOLUTE;
+            default -> throw json.wrong("positions", "\"relative\" or \"absolute\"");
+        };
+    }
+
+    private static FewStepSchedule schedule(Path folder, Json json, GenerationOverrides overrides)
+            throws ModelException {
+        double[] timesteps = json.numbers("timesteps");
+        double[] sigmas = json.numbers("sigmas");
+        if (timesteps != null && overrides.steps() == null) {
+            if (sigmas == null) {
+                sigmas = java.util.Arrays.stream(timesteps).map(t -> t / 1000).toArray();
+            }
+            return FewStepSchedule.given(timesteps, sigmas, json.path().toString());
+        }
+        int steps = or(overrides.steps(), 4);
+        if (steps < 1 || steps > 60) {
+            throw new ModelException("steps is " + steps + "; it must be from 1 to 60");
+        }
+        Path scheduler = folder.resolve("scheduler").resolve("scheduler_config.json");
+        double shift = 5;
+        if (Files.exists(scheduler)) {
+            Json config = Json.read(scheduler);
+            shift = config.positive(config.has("flow_shift") ? "flow_shift" : "shift", 5);
+        }
+        return FewStepSchedule.shifted(steps, shift);
+    }
+}

@@ -1,0 +1,255 @@
+package io.reelfleet.engine.cache;
+
+import io.reelfleet.engine.KvPositions;
+import io.reelfleet.engine.tensor.Tensors;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * Keys and values of a session's clean frames: a rolling window of pages with the first frames (the
+ * sink) pinned.
+ *
+ * <p>A chunk attends to the sink, the newest frames that fit and itself: {@code window} frames in
+ * all. The pages of the chunk being made are set aside before it starts and written once, by its
+ * clean pass.
+ */
+public final class KvCache implements AutoCloseable {
+    /** A cached frame: its number in the session and its place among the session's pages. */
+    private record Slot(long frame, int index) {}
+
+    private final PagePool pool;
+    private final int layers;
+    private final int window;
+    private final int sink;
+    private final int tokens;
+    private final KvPositions positions;
+
+    /** Cached frames in order of time. */
+    private final List<Slot> frames = new ArrayList<>();
+
+    private final Deque<Integer> free = new ArrayDeque<>();
+
+    /** Pages of all layers, {@code layer * window + slot}; null while the state is on the host. */
+    private long[] pages;
+
+    private final List<Slot> chunk = new ArrayList<>();
+    private Tensor pastIndex;
+    private Tensor chunkIndex;
+
+    private Tensor hostKeys;
+    private Tensor hostValues;
+
+    /**
+     * Takes the pages of a whole window at once, so that nothing can fail later.
+     *
+     * @param window frames a chunk attends to, itself and the sink included
+     * @param sink first frames that never leave
+     */
+    public KvCache(
+            PagePool pool, int layers, int window, int sink, int tokens, KvPositions positions) {
+        this.pool = pool;
+        this.layers = layers;
+        this.window = window;
+        this.sink = sink;
+        this.tokens = tokens;
+        this.positions = positions;
+        this.pages = pool.take(layers * window);
+        for (int i = 0; i < window; i++) {
+            free.add(i);
+        }
+    }
+
+    /** Pages that a session takes. */
+    public static int pages(int layers, int window) {
+        return layers * window;
+    }
+
+    /** Makes room for a chunk: the oldest frames after the sink leave. */
+    public void beginChunk(long firstFrame, int count) {
+        if (!chunk.isEmpty()) {
+            throw new IllegalStateException("the chunk before has not been committed");
+        }
+        while (frames.size() + count > window) {
+            int oldest = Math.min(sink, frames.size() - 1);
+            free.add(frames.remove(oldest).index());
+        }
+        for (int i = 0; i < count; i++) {
+            chunk.add(new Slot(firstFrame + i, free.remove()));
+        }
+        index();
+    }
+
+    private void index() {
+        closeIndex();
+        if (!chunk.isEmpty()) {
+            pastIndex = frames.isEmpty() ? null : index(frames);
+            chunkIndex = index(chunk);
+        }
+    }
+
+    /** Page numbers of {@code slots} for every layer, {@code [layers, slots]}. */
+    private Tensor index(List<Slot> slots) {
+        long[] numbers = new long[layers * slots.size()];
+        for (int layer = 0; layer < layers; layer++) {
+            for (int i = 0; i < slots.size(); i++) {
+                numbers[layer * slots.size() + i] = pages[layer * window + slots.get(i).index()];
+            }
+        }
+        return Tensors.owned(() -> Tensors.of(numbers, layers, slots.size()));
+    }
+
+    private void closeIndex() {
+        if (pastIndex != null) {
+            pastIndex.close();
+            pastIndex = null;
+        }
+        if (chunkIndex != null) {
+            chunkIndex.close();
+            chunkIndex = null;
+        }
+    }
+
+    /** Frames before the chunk that it attends to. */
+    public int pastFrames() {
+        return frames.size();
+    }
+
+    /** Numbers of the cached frames, in the order in which they are read. */
+    public long[] cachedFrames() {
+        return frames.stream().mapToLong(Slot::frame).toArray();
+    }
+
+    /** Where RoPE places the cached frames. */
+    public long[] pastPositions() {
+        long[] at = new long[frames.size()];
+        for (int i = 0; i < at.length; i++) {
+            at[i] = positions == KvPositions.ABSOLUTE ? frames.get(i).frame() : i;
+        }
+        return at;
+    }
+
+    /** Where RoPE places the chunk's own frames. */
+    public long[] chunkPositions() {
+        long[] at = new long[chunk.size()];
+        for (int i = 0; i < at.length; i++) {
+            at[i] = positions == KvPositions.ABSOLUTE ? chunk.get(i).frame() : frames.size() + i;
+        }
+        return at;
+    }
+
+    /** Keys before RoPE of the frames before the chunk, {@code [frames, tokens x dim]}. */
+    public Tensor pastKeys(int layer) {
+        return pool.keys().index_select(0, pastIndex.select(0, layer));
+    }
+
+    /** Values of the frames before the chunk, {@code [frames, tokens x dim]}. */
+    public Tensor pastValues(int layer) {
+        return pool.values().index_select(0, pastIndex.select(0, layer));
+    }
+
+    /**
+     * Writes the chunk's clean keys (before RoPE) and values, {@code [frames x tokens, dim]} each.
+     */
+    public void write(int layer, Tensor keys, Tensor values) {
+        Tensor index = chunkIndex.select(0, layer);
+        long count = chunk.size();
+        pool.keys().index_copy_(0, index, keys.reshape(count, -1));
+        pool.values().index_copy_(0, index, values.reshape(count, -1));
+    }
+
+    /** The chunk's pages are written: it is part of the window from now on. */
+    public void commitChunk() {
+        frames.addAll(chunk);
+        chunk.clear();
+        closeIndex();
+    }
+
+    /** Gives the chunk's pages back to the window, as if it had not begun. */
+    public void abandonChunk() {
+        for (Slot slot : chunk.reversed()) {
+            free.addFirst(slot.index());
+        }
+        chunk.clear();
+        closeIndex();
+    }
+
+    /** All cached frames of a layer: keys before RoPE or values, {@code [frames, tokens x dim]}. */
+    public Tensor cached(int layer, boolean keys) {
+        try (Tensor index = index(frames)) {
+            return (keys ? pool.keys() : pool.values()).index_select(0, index.select(0, layer));
+        }
+    }
+
+    /** Bytes that {@link #suspend} will take on the host. */
+    public long hostBytes() {
+        return (long) frames.size() * layers * pool.pageBytes();
+    }
+
+    /** Copies the cached frames to host memory and gives every page back. */
+    public void suspend() {
+        if (!frames.isEmpty()) {
+            try (PointerScope _ = new PointerScope();
+                    Tensor index = index(frames)) {
+                Tensor flat = index.reshape(-1);
+                hostKeys = Tensors.keep(pool.keys().index_select(0, flat));
+                hostValues = Tensors.keep(pool.values().index_select(0, flat));
+            }
+        }
+        closeIndex();
+        pool.give(pages);
+        pages = null;
+    }
+
+    /**
+     * Takes pages again and copies the cached frames back; the bits are those before {@link
+     * #suspend}.
+     */
+    public void resume() {
+        pages = pool.take(layers * window);
+        if (!frames.isEmpty()) {
+            try (PointerScope _ = new PointerScope();
+                    Tensor index = index(frames)) {
+                Tensor flat = index.reshape(-1);
+                pool.keys().index_copy_(0, flat, hostKeys);
+                pool.values().index_copy_(0, flat, hostValues);
+            }
+            closeHost();
+        }
+        index();
+    }
+
+    private void closeHost() {
+        if (hostKeys != null) {
+            hostKeys.close();
+            hostValues.close();
+            hostKeys = null;
+            hostValues = null;
+        }
+    }
+
+    /** Forgets all frames. */
+    public void clear() {
+        abandonChunk();
+        frames.forEach(slot -> free.add(slot.index()));
+        frames.clear();
+    }
+
+    /** Tokens per latent frame. */
+    public int tokens() {
+        return tokens;
+    }
+
+    @Override
+    public void close() {
+        closeIndex();
+        closeHost();
+        if (pages != null) {
+            pool.give(pages);
+            pages = null;
+        }
+    }
+}

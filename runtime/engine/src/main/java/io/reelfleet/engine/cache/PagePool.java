@@ -1,0 +1,99 @@
+package io.reelfleet.engine.cache;
+
+import io.reelfleet.engine.DoesNotFitException;
+import io.reelfleet.engine.tensor.Tensors;
+import java.util.BitSet;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * All pages of a device. A page is the keys (before RoPE) and the values of one latent frame in one
+ * layer, {@code [tokens x dim]} each.
+ *
+ * <p>The memory is reserved at once as address space; a page takes physical memory from its first
+ * use on.
+ */
+public final class PagePool implements AutoCloseable {
+    private final int capacity;
+    private final long pageBytes;
+    private final Tensor keys;
+    private final Tensor values;
+    private final BitSet taken = new BitSet();
+
+    /**
+     * @param capacity number of pages
+     * @param tokens tokens per latent frame
+     * @param dim channels of a token
+     */
+    public PagePool(int capacity, int tokens, int dim) {
+        this.capacity = capacity;
+        this.pageBytes = pageBytes(tokens, dim);
+        this.keys = Tensors.keep(Tensors.empty(capacity, (long) tokens * dim));
+        this.values = Tensors.keep(Tensors.empty(capacity, (long) tokens * dim));
+    }
+
+    /** Bytes of one page in float32. */
+    public static long pageBytes(int tokens, int dim) {
+        return 2L * Float.BYTES * tokens * dim;
+    }
+
+    /** Takes {@code count} pages or none. */
+    public long[] take(int count) {
+        if (count > capacity - used()) {
+            throw new DoesNotFitException(
+                    "session needs "
+                            + count
+                            + " KV pages, but only "
+                            + (capacity - used())
+                            + " of "
+                            + capacity
+                            + " are free: raise the device memory or free sessions");
+        }
+        long[] pages = new long[count];
+        int page = 0;
+        for (int i = 0; i < count; i++) {
+            page = taken.nextClearBit(page);
+            taken.set(page);
+            pages[i] = page;
+        }
+        return pages;
+    }
+
+    /** Gives pages back. */
+    public void give(long[] pages) {
+        for (long page : pages) {
+            if (!taken.get((int) page)) {
+                throw new IllegalStateException("page " + page + " was given back twice");
+            }
+            taken.clear((int) page);
+        }
+    }
+
+    /** Keys of all pages, {@code [pages, tokens x dim]}. */
+    public Tensor keys() {
+        return keys;
+    }
+
+    /** Values of all pages, {@code [pages, tokens x dim]}. */
+    public Tensor values() {
+        return values;
+    }
+
+    /** Pages in use. */
+    public int used() {
+        return taken.cardinality();
+    }
+
+    public int capacity() {
+        return capacity;
+    }
+
+    public long pageBytes() {
+        return pageBytes;
+    }
+
+    @Override
+    public void close() {
+        keys.close();
+        values.close();
+    }
+}

@@ -1,0 +1,102 @@
+package io.reelfleet.engine.model;
+
+import io.reelfleet.engine.ModelException;
+import io.reelfleet.engine.tensor.TensorOwner;
+import io.reelfleet.engine.tensor.Tensors;
+import io.reelfleet.engine.weights.Weights;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+
+/**
+ * A 3-D convolution that sees no later frame: the last frames of the call before are put in front
+ * of its input, zeros at the start.
+ */
+final class CausalConv {
+    private static final long[] ONES = {1, 1, 1};
+    private static final boolean ONE_DNN = torch.hasMKLDNN();
+
+    private final Tensor weight;
+    private final TensorOptional bias;
+    private final long[] padding;
+    private final int history;
+    private final long in;
+    private final long out;
+
+    private CausalConv(TensorOwner owner, Tensor weight, Tensor bias) {
+        this.weight = owner.ownCounted(weight);
+        this.bias = owner.own(new TensorOptional(owner.ownCounted(bias)));
+        this.out = weight.size(0);
+        this.in = weight.size(1);
+        this.history = (int) weight.size(2) - 1;
+        this.padding = new long[] {0, weight.size(3) / 2, weight.size(4) / 2};
+    }
+
+    /** Weights {@code [out, in, time, side, side]}. */
+    static CausalConv of(
+            TensorOwner owner, Weights weights, String name, long in, long out, int time, int side)
+            throws ModelException {
+        try (PointerScope _ = new PointerScope()) {
+            return new CausalConv(
+                    owner,
+                    weights.take(name + ".weight", out, in, time, side, side),
+                    weights.take(name + ".bias", out));
+        }
+    }
+
+    /** A 2-D convolution, weights {@code [out, in, side, side]}, applied to every frame. */
+    static CausalConv perFrame(
+            TensorOwner owner, Weights weights, String name, long in, long out, int side)
+            throws ModelException {
+        try (PointerScope _ = new PointerScope()) {
+            return new CausalConv(
+                    owner,
+                    weights.take(name + ".weight", out, in, side, side).unsqueeze(2),
+                    weights.take(name + ".bias", out));
+        }
+    }
+
+    /** Frames of the past that it looks at. */
+    int history() {
+        return history;
+    }
+
+    long in() {
+        return in;
+    }
+
+    long out() {
+        return out;
+    }
+
+    /**
+     * Convolves {@code x [1, in, frames, height, width]} to {@code [1, out, frames, height,
+     * width]}.
+     *
+     * @param past the last {@link #history} input frames of the call before; overwritten with those
+     *     of this call
+     */
+    Tensor apply(Tensor x, Tensor past) {
+        Tensor input = torch.cat(new TensorVector(past, x), 2);
+        past.copy_(input.narrow(2, input.size(2) - history, history));
+        return convolve(input);
+    }
+
+    /** Convolves where there is no past to look at. */
+    Tensor apply(Tensor x) {
+        return convolve(x);
+    }
+
+    private Tensor convolve(Tensor x) {
+        return ONE_DNN
+                ? torch.mkldnn_convolution(x, weight, bias, padding, ONES, ONES, 1)
+                : torch.conv3d(x, weight, bias, ONES, padding, ONES, 1);
+    }
+
+    /** Memory of the past frames of an input of this size, zeroed; owned by the caller. */
+    Tensor newPast(long height, long width) {
+        return Tensors.owned(() -> Tensors.zeros(1, in, history, height, width));
+    }
+}
