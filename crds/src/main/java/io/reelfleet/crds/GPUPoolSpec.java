@@ -85,17 +85,10 @@ public record GPUPoolSpec(
             message = Sentences.SINK_WINDOW)
     @ValidationRule(
             value =
-                    "self.uri == oldSelf.uri && has(self.revision) == has(oldSelf.revision) && (!has(self.revision) ||"
-                            + " self.revision == oldSelf.revision) && has(self.precision) == has(oldSelf.precision) &&"
-                            + " (!has(self.precision) || self.precision == oldSelf.precision) && has(self.denoisingSteps) =="
-                            + " has(oldSelf.denoisingSteps) && (!has(self.denoisingSteps) || self.denoisingSteps =="
-                            + " oldSelf.denoisingSteps) && has(self.framesPerChunk) == has(oldSelf.framesPerChunk) &&"
-                            + " (!has(self.framesPerChunk) || self.framesPerChunk == oldSelf.framesPerChunk) &&"
-                            + " has(self.size) == has(oldSelf.size) && (!has(self.size) || self.size == oldSelf.size) &&"
-                            + " has(self.fps) == has(oldSelf.fps) && (!has(self.fps) || self.fps == oldSelf.fps) &&"
-                            + " has(self.windowFrames) == has(oldSelf.windowFrames) && (!has(self.windowFrames) ||"
-                            + " self.windowFrames == oldSelf.windowFrames) && has(self.sinkFrames) == has(oldSelf.sinkFrames)"
-                            + " && (!has(self.sinkFrames) || self.sinkFrames == oldSelf.sinkFrames)",
+                    "self.uri == oldSelf.uri && self.?revision == oldSelf.?revision && self.?precision == oldSelf.?precision &&"
+                            + " self.?denoisingSteps == oldSelf.?denoisingSteps && self.?framesPerChunk =="
+                            + " oldSelf.?framesPerChunk && self.?size == oldSelf.?size && self.?fps == oldSelf.?fps &&"
+                            + " self.?windowFrames == oldSelf.?windowFrames && self.?sinkFrames == oldSelf.?sinkFrames",
             message = Sentences.MODEL_FIXED)
     public record Model(
             @JsonPropertyDescription("What people call it.") @Required @Size(min = 1, max = 253)
@@ -269,7 +262,7 @@ public record GPUPoolSpec(
                     @Default("Gpu")
                     BillingUnit billingUnit,
             @JsonPropertyDescription("Price of one billing unit for an hour, in your currency.")
-                    @ValidationRule(value = Sentences.MONEY_RULE, message = Sentences.MONEY)
+                    @ValidationRule(value = Sentences.QUANTITY_RULE, message = Sentences.MONEY)
                     Quantity price,
             @JsonPropertyDescription("Most that may be spent.") Budget budget,
             @JsonPropertyDescription("GPUs kept ready beyond what the load needs.")
@@ -307,7 +300,7 @@ public record GPUPoolSpec(
 
     /** Most that may be spent in a period. */
     public record Budget(
-            @Required @ValidationRule(value = Sentences.MONEY_RULE, message = Sentences.MONEY)
+            @Required @ValidationRule(value = Sentences.QUANTITY_RULE, message = Sentences.MONEY)
                     Quantity amount,
             @Default("Day") Period period) {
         public Budget {
@@ -383,7 +376,7 @@ public record GPUPoolSpec(
                     String idleTimeout,
             @JsonPropertyDescription(
                             "Most host memory of one worker for suspended state; a quarter of the pod's memory when absent.")
-                    @ValidationRule(value = Sentences.MONEY_RULE, message = Sentences.BYTES)
+                    @ValidationRule(value = Sentences.QUANTITY_RULE, message = Sentences.BYTES)
                     Quantity hostMemoryLimit) {
         public Offload {
             idleTimeout = idleTimeout == null ? "30s" : idleTimeout;

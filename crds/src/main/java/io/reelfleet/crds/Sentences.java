@@ -30,9 +30,10 @@ final class Sentences {
     static final String SHA256 =
             "is not a SHA-256; write its 64 hexadecimal digits in small letters";
 
-    static final String MONEY_RULE = "quantity(string(self)).sign() >= 0";
-    static final String MONEY = "is negative; write an amount of 0 or more, such as \"2.50\"";
-    static final String BYTES = "is negative; write an amount of memory such as 8Gi";
+    static final String QUANTITY_RULE =
+            "isQuantity(string(self)) && quantity(string(self)).sign() >= 0";
+    static final String MONEY = "is not an amount of money; write 0 or more, such as \"2.50\"";
+    static final String BYTES = "is not an amount of memory; write one such as 8Gi";
 
     // VideoSession
 
