@@ -28,7 +28,6 @@ public final class Documents {
     private static final YAMLMapper MAPPER =
             YAMLMapper.builder()
                     .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
-                    .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
                     .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
                     .build();
 
@@ -42,10 +41,7 @@ public final class Documents {
     public static List<HasMetadata> read(String text) {
         List<HasMetadata> documents = new ArrayList<>();
         try (var parser = MAPPER.getFactory().createParser(text);
-                var trees =
-                        MAPPER.readerFor(JsonNode.class)
-                                .without(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-                                .<JsonNode>readValues(parser)) {
+                var trees = MAPPER.readerFor(JsonNode.class).<JsonNode>readValues(parser)) {
             while (trees.hasNextValue()) {
                 JsonNode tree = trees.nextValue();
                 if (tree != null && !tree.isNull() && !tree.isMissingNode()) {

@@ -31,6 +31,9 @@ import java.util.Map;
                 "!has(self.replicas) || self.replicas * self.runtime.gpusPerPod <= self.scaling.maxGpus",
         message = Sentences.REPLICAS_MAX,
         fieldPath = ".replicas")
+@ValidationRule(
+        value = "has(self.replicas) || self.scaling.mode != 'Manual'",
+        message = Sentences.REPLICAS_MISSING)
 public record GPUPoolSpec(
         @JsonPropertyDescription("What is generated with. Fixed, save for its secretRef.") @Required
                 Model model,
@@ -85,10 +88,15 @@ public record GPUPoolSpec(
             message = Sentences.SINK_WINDOW)
     @ValidationRule(
             value =
-                    "self.uri == oldSelf.uri && self.?revision == oldSelf.?revision && self.?precision == oldSelf.?precision &&"
-                            + " self.?denoisingSteps == oldSelf.?denoisingSteps && self.?framesPerChunk =="
-                            + " oldSelf.?framesPerChunk && self.?size == oldSelf.?size && self.?fps == oldSelf.?fps &&"
-                            + " self.?windowFrames == oldSelf.?windowFrames && self.?sinkFrames == oldSelf.?sinkFrames",
+                    "self.uri == oldSelf.uri"
+                            + " && has(self.revision) == has(oldSelf.revision) && (!has(self.revision) || self.revision == oldSelf.revision)"
+                            + " && has(self.precision) == has(oldSelf.precision) && (!has(self.precision) || self.precision == oldSelf.precision)"
+                            + " && has(self.denoisingSteps) == has(oldSelf.denoisingSteps) && (!has(self.denoisingSteps) || self.denoisingSteps == oldSelf.denoisingSteps)"
+                            + " && has(self.framesPerChunk) == has(oldSelf.framesPerChunk) && (!has(self.framesPerChunk) || self.framesPerChunk == oldSelf.framesPerChunk)"
+                            + " && has(self.size) == has(oldSelf.size) && (!has(self.size) || self.size == oldSelf.size)"
+                            + " && has(self.fps) == has(oldSelf.fps) && (!has(self.fps) || self.fps == oldSelf.fps)"
+                            + " && has(self.windowFrames) == has(oldSelf.windowFrames) && (!has(self.windowFrames) || self.windowFrames == oldSelf.windowFrames)"
+                            + " && has(self.sinkFrames) == has(oldSelf.sinkFrames) && (!has(self.sinkFrames) || self.sinkFrames == oldSelf.sinkFrames)",
             message = Sentences.MODEL_FIXED)
     public record Model(
             @JsonPropertyDescription("What people call it.") @Required @Size(min = 1, max = 253)

@@ -153,6 +153,10 @@ public final class PoolRules {
                 spec.replicas() == null || s.mode() == Mode.MANUAL,
                 "spec.replicas",
                 Sentences.REPLICAS_MODE);
+        v.require(
+                spec.replicas() != null || s.mode() != Mode.MANUAL,
+                "spec",
+                Sentences.REPLICAS_MISSING);
         schedule(s, v);
         if (!v.present(s.maxGpus(), "spec.scaling.maxGpus")) {
             return;

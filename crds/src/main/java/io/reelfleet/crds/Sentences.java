@@ -31,7 +31,7 @@ final class Sentences {
             "is not a SHA-256; write its 64 hexadecimal digits in small letters";
 
     static final String QUANTITY_RULE =
-            "isQuantity(string(self)) && quantity(string(self)).sign() >= 0";
+            "isQuantity(string(self)) && !quantity(string(self)).isLessThan(quantity('0'))";
     static final String MONEY = "is not an amount of money; write 0 or more, such as \"2.50\"";
     static final String BYTES = "is not an amount of memory; write one such as 8Gi";
 
@@ -108,6 +108,8 @@ final class Sentences {
             "a budget needs a price; write spec.scaling.price, the price of one billing unit for an hour";
     static final String REPLICAS_MODE =
             "replicas are set by hand in mode Manual only; write spec.scaling.mode: Manual, or leave spec.replicas out";
+    static final String REPLICAS_MISSING =
+            "mode Manual leaves the number to you; write spec.replicas, the number of pods";
     static final String REPLICAS_MAX =
             "replicas need more GPUs than the pool may have; write a spec.replicas of at most spec.scaling.maxGpus divided by"
                     + " spec.runtime.gpusPerPod";

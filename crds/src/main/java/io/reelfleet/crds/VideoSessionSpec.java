@@ -17,11 +17,18 @@ import java.util.List;
         value = "(has(self.prompt) && self.prompt != '') || has(self.from)",
         message = Sentences.PROMPT_MISSING)
 @ValidationRule(value = "self.poolRef == oldSelf.poolRef", message = Sentences.POOL_FIXED)
-@ValidationRule(value = "self.?seed == oldSelf.?seed", message = Sentences.SEED_FIXED)
-@ValidationRule(value = "self.?from == oldSelf.?from", message = Sentences.FROM_FIXED)
 @ValidationRule(
         value =
-                "self.?priorityClass == oldSelf.?priorityClass && self.?latencyClass == oldSelf.?latencyClass",
+                "has(self.seed) == has(oldSelf.seed) && (!has(self.seed) || self.seed == oldSelf.seed)",
+        message = Sentences.SEED_FIXED)
+@ValidationRule(
+        value =
+                "has(self.from) == has(oldSelf.from) && (!has(self.from) || self.from == oldSelf.from)",
+        message = Sentences.FROM_FIXED)
+@ValidationRule(
+        value =
+                "has(self.priorityClass) == has(oldSelf.priorityClass) && (!has(self.priorityClass) || self.priorityClass == oldSelf.priorityClass)"
+                        + " && has(self.latencyClass) == has(oldSelf.latencyClass) && (!has(self.latencyClass) || self.latencyClass == oldSelf.latencyClass)",
         message = Sentences.CLASSES_FIXED)
 public record VideoSessionSpec(
         @JsonPropertyDescription("The pool that serves it. Fixed.") @Required PoolRef poolRef,
