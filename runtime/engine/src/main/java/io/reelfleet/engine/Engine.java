@@ -146,10 +146,9 @@ public final class Engine implements AutoCloseable {
                         + transformer.crossBytes(settings.textLen())
                         + decoder.stateBytes()
                         + (long) Float.BYTES * latentCount();
-        long fit = (options.deviceMemoryBytes() - weights) / sessionBytes;
         this.pool =
                 new PagePool(
-                        (int) Math.min(fit * pages, Integer.MAX_VALUE),
+                        capacity(options.deviceMemoryBytes() - weights, sessionBytes, pages),
                         tokens,
                         transformer.config().dim());
         this.description =
@@ -166,6 +165,16 @@ public final class Engine implements AutoCloseable {
                         sessionBytes,
                         settings.controls(),
                         settings.maxPromptTokens());
+    }
+
+    /** Pages of as many whole sessions as fit, in the device and in this machine. */
+    private static int capacity(long free, long sessionBytes, int pages) {
+        long machine =
+                ((com.sun.management.OperatingSystemMXBean)
+                                java.lang.management.ManagementFactory.getOperatingSystemMXBean())
+                        .getTotalMemorySize();
+        long sessions = Math.min(free, machine) / sessionBytes;
+        return (int) Math.min(sessions * pages, Integer.MAX_VALUE);
     }
 
     /** What this engine generates. */

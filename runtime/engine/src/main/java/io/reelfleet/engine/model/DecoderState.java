@@ -37,7 +37,7 @@ public final class DecoderState implements AutoCloseable {
      */
     public void reset(boolean started) {
         for (Tensor tensor : past) {
-            tensor.zero_().close();
+            tensor.zero_();
         }
         this.started = started;
     }
