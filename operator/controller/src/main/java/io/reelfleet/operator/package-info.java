@@ -1,2 +1,4 @@
-/** The operator: reconcilers, one fleet loop per pool, the allocator API. */
+/**
+ * The operator as a program: its settings, how its parts are put together, how it starts and ends.
+ */
 package io.reelfleet.operator;

@@ -1,0 +1,142 @@
+package io.reelfleet.operator;
+
+import io.micrometer.core.instrument.FunctionCounter;
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.reelfleet.operator.fleet.Fleets;
+import io.reelfleet.operator.fleet.PoolView;
+import io.reelfleet.operator.fleet.SessionView;
+import jakarta.enterprise.context.ApplicationScoped;
+import jakarta.inject.Inject;
+import java.util.HashSet;
+import java.util.Set;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import java.util.function.ToDoubleFunction;
+
+/** The pools' figures as metrics, tagged by pool and never by session or worker. */
+@ApplicationScoped
+public class FleetMetrics {
+    private static final long LOOK_SECONDS = 2;
+
+    @Inject MeterRegistry registry;
+
+    private final Set<String> known = new HashSet<>();
+
+    /** Registers meters for every pool that appears. */
+    void follow(Fleets fleets, ScheduledExecutorService timer) {
+        timer.scheduleWithFixedDelay(
+                () ->
+                        fleets.names().stream()
+                                .filter(known::add)
+                                .forEach(pool -> register(fleets, pool)),
+                0,
+                LOOK_SECONDS,
+                TimeUnit.SECONDS);
+    }
+
+    private void register(Fleets fleets, String pool) {
+        gauge(
+                fleets,
+                pool,
+                "reelfleet.workers.ready",
+                "Workers that take sessions",
+                PoolView::workersReady);
+        gauge(
+                fleets,
+                pool,
+                "reelfleet.workers.wanted",
+                "Workers that the policy wants",
+                PoolView::workersWanted);
+        for (SessionView.Phase phase : SessionView.Phase.values()) {
+            Gauge.builder("reelfleet.sessions", fleets, f -> of(f, pool, v -> v.sessionsIn(phase)))
+                    .description("Sessions by phase")
+                    .tag("pool", pool)
+                    .tag("phase", phase.title())
+                    .register(registry);
+        }
+        gauge(
+                fleets,
+                pool,
+                "reelfleet.chunk.latency.p50.seconds",
+                "Over the last minute",
+                v -> v.latency().p50());
+        gauge(
+                fleets,
+                pool,
+                "reelfleet.chunk.latency.p99.seconds",
+                "Over the last minute",
+                v -> v.latency().p99());
+        gauge(
+                fleets,
+                pool,
+                "reelfleet.chunk.latency.worst.seconds",
+                "Over the last minute",
+                v -> v.latency().worst());
+        counter(
+                fleets,
+                pool,
+                "reelfleet.chunks",
+                "Chunks generated",
+                v -> v.totals().chunksGenerated());
+        counter(
+                fleets,
+                pool,
+                "reelfleet.chunks.late",
+                "Chunks later than the target",
+                v -> v.totals().chunksLate());
+        counter(
+                fleets,
+                pool,
+                "reelfleet.worker.seconds",
+                "From request to release",
+                v -> v.totals().workerSeconds());
+        counter(
+                fleets,
+                pool,
+                "reelfleet.suspends",
+                "Sessions suspended",
+                v -> v.totals().suspends());
+        counter(fleets, pool, "reelfleet.resumes", "Sessions resumed", v -> v.totals().resumes());
+        counter(
+                fleets,
+                pool,
+                "reelfleet.migrations",
+                "Sessions moved",
+                v -> v.totals().migrations());
+        counter(
+                fleets,
+                pool,
+                "reelfleet.recoveries",
+                "Sessions whose worker was lost",
+                v -> v.totals().recoveries());
+    }
+
+    private void gauge(
+            Fleets fleets,
+            String pool,
+            String name,
+            String what,
+            ToDoubleFunction<PoolView> value) {
+        Gauge.builder(name, fleets, f -> of(f, pool, value))
+                .description(what)
+                .tag("pool", pool)
+                .register(registry);
+    }
+
+    private void counter(
+            Fleets fleets,
+            String pool,
+            String name,
+            String what,
+            ToDoubleFunction<PoolView> value) {
+        FunctionCounter.builder(name, fleets, f -> of(f, pool, value))
+                .description(what)
+                .tag("pool", pool)
+                .register(registry);
+    }
+
+    private static double of(Fleets fleets, String pool, ToDoubleFunction<PoolView> value) {
+        return fleets.pool(pool).map(value::applyAsDouble).orElse(0.0);
+    }
+}

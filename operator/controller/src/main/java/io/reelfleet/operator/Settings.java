@@ -1,0 +1,193 @@
+package io.reelfleet.operator;
+
+import io.reelfleet.crds.Durations;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Function;
+
+/**
+ * The operator's settings, as docs/developers/processes.md lists them.
+ *
+ * @param kubernetes whether there is an API server
+ * @param processes whether workers are processes of this machine; pods otherwise
+ * @param poolsFile GPUPool documents, where there is no API server
+ * @param processesDir files of process workers, the leader's lock and term, the allocator's
+ *     sessions
+ * @param java program that runs process workers
+ * @param javaOptions arguments of it
+ * @param serverJar program of process workers
+ * @param stopWorkers whether process workers end with the operator
+ * @param gatewayUrl prefix of session URLs, without a slash at its end
+ * @param tokensKeyFile private key of viewers' tokens
+ * @param apiTokenFile bearer token of API callers, where no API server judges them
+ * @param store chunk store of pools that name none
+ * @param endpointFile written once the operator listens
+ * @param parentPid the operator ends with this process
+ * @param tlsDir certificates for mutual TLS
+ * @param authorityDir {@code ca.crt} and {@code ca.key} that certify process workers
+ * @param capacity C of pools that name none
+ * @param scaleDownDelay how long the load must have been lower before workers go
+ * @param workerTimeout a worker silent for so long is given up
+ * @param namespace where the operator itself lives
+ * @param name of this operator among its kind
+ * @param workerImage image of pods of pools that name none
+ * @param watchNamespaces empty for all
+ */
+public record Settings(
+        boolean kubernetes,
+        boolean processes,
+        Optional<Path> poolsFile,
+        Optional<Path> processesDir,
+        String java,
+        List<String> javaOptions,
+        Optional<Path> serverJar,
+        boolean stopWorkers,
+        String gatewayUrl,
+        Optional<Path> tokensKeyFile,
+        Optional<Path> apiTokenFile,
+        Optional<String> store,
+        Optional<Path> endpointFile,
+        Optional<Long> parentPid,
+        Optional<Path> tlsDir,
+        Optional<Path> authorityDir,
+        int capacity,
+        Duration scaleDownDelay,
+        Duration workerTimeout,
+        String namespace,
+        String name,
+        Optional<String> workerImage,
+        List<String> watchNamespaces) {
+
+    /**
+     * Reads them.
+     *
+     * @param config gives the value of a key, if it has one
+     * @throws StartupProblem when one cannot be used
+     */
+    public static Settings read(Function<String, Optional<String>> config) {
+        Reader r = new Reader(config);
+        boolean kubernetes = r.flag("reelfleet.kubernetes", true);
+        String workers = r.text("reelfleet.workers", kubernetes ? "pods" : "processes");
+        if (!workers.equals("pods") && !workers.equals("processes")) {
+            throw new StartupProblem(
+                    "reelfleet.workers is \"" + workers + "\"; write pods or processes");
+        }
+        boolean processes = workers.equals("processes");
+        if (!kubernetes && !processes) {
+            throw new StartupProblem(
+                    "reelfleet.workers is pods while reelfleet.kubernetes is false; write processes, or give an API server");
+        }
+        Settings s =
+                new Settings(
+                        kubernetes,
+                        processes,
+                        r.path("reelfleet.pools-file"),
+                        r.path("reelfleet.processes.dir"),
+                        r.text("reelfleet.processes.java", javaOfThisProcess()),
+                        List.of(
+                                r.text(
+                                                "reelfleet.processes.java-options",
+                                                "--enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow")
+                                        .split("\\s+")),
+                        r.path("reelfleet.processes.server-jar"),
+                        r.flag("reelfleet.processes.stop-on-exit", false),
+                        r.text("reelfleet.gateway.url", "http://127.0.0.1:8081")
+                                .replaceAll("/+$", ""),
+                        r.path("reelfleet.tokens.key-file"),
+                        r.path("reelfleet.api.token-file"),
+                        r.value("reelfleet.store"),
+                        r.path("reelfleet.endpoint-file"),
+                        r.value("reelfleet.parent-pid")
+                                .map(v -> r.number("reelfleet.parent-pid", v)),
+                        r.path("reelfleet.tls.dir"),
+                        r.path("reelfleet.trust.authority-dir"),
+                        (int)
+                                (long)
+                                        r.value("reelfleet.capacity")
+                                                .map(v -> r.number("reelfleet.capacity", v))
+                                                .orElse(4L),
+                        r.duration("reelfleet.scale-down-delay", Duration.ofSeconds(60)),
+                        r.duration("reelfleet.worker-timeout", Duration.ofSeconds(15)),
+                        r.text("reelfleet.namespace", "reelfleet"),
+                        r.text(
+                                "reelfleet.operator.name",
+                                "operator-" + ProcessHandle.current().pid()),
+                        r.value("reelfleet.worker.image"),
+                        r.value("reelfleet.watch-namespaces")
+                                .map(v -> List.of(v.split("\\s*,\\s*")))
+                                .orElse(List.of()));
+        if (s.capacity < 1) {
+            throw new StartupProblem("reelfleet.capacity is " + s.capacity + "; write 1 or more");
+        }
+        if (processes) {
+            r.need(
+                    "reelfleet.processes.dir",
+                    s.processesDir,
+                    "the folder of process workers' files");
+            r.need("reelfleet.processes.server-jar", s.serverJar, "the worker's quarkus-run.jar");
+        }
+        if (!kubernetes) {
+            r.need("reelfleet.pools-file", s.poolsFile, "a file of GPUPool documents");
+            r.need(
+                    "reelfleet.api.token-file",
+                    s.apiTokenFile,
+                    "the file with the bearer token of API callers");
+        }
+        r.need(
+                "reelfleet.tokens.key-file",
+                s.tokensKeyFile,
+                "the file of the private key that signs viewers' tokens");
+        return s;
+    }
+
+    private static String javaOfThisProcess() {
+        return Path.of(System.getProperty("java.home"), "bin", "java").toString();
+    }
+
+    private record Reader(Function<String, Optional<String>> config) {
+
+        Optional<String> value(String key) {
+            return config.apply(key).filter(v -> !v.isBlank());
+        }
+
+        String text(String key, String absent) {
+            return value(key).orElse(absent);
+        }
+
+        Optional<Path> path(String key) {
+            return value(key).map(Path::of);
+        }
+
+        boolean flag(String key, boolean absent) {
+            String v = text(key, Boolean.toString(absent));
+            if (!v.equals("true") && !v.equals("false")) {
+                throw new StartupProblem(key + " is \"" + v + "\"; write true or false");
+            }
+            return Boolean.parseBoolean(v);
+        }
+
+        long number(String key, String v) {
+            try {
+                return Long.parseLong(v);
+            } catch (NumberFormatException e) {
+                throw new StartupProblem(key + " is \"" + v + "\"; write a whole number");
+            }
+        }
+
+        Duration duration(String key, Duration absent) {
+            try {
+                return value(key).map(Durations::parse).orElse(absent);
+            } catch (IllegalArgumentException e) {
+                throw new StartupProblem(key + ": " + e.getMessage());
+            }
+        }
+
+        void need(String key, Optional<?> value, String what) {
+            if (value.isEmpty()) {
+                throw new StartupProblem(key + " is not set; write " + what + " there");
+            }
+        }
+    }
+}

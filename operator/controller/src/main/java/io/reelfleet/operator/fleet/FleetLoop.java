@@ -1,0 +1,1531 @@
+package io.reelfleet.operator.fleet;
+
+import io.grpc.Status;
+import io.reelfleet.api.runtime.v1.AdmitRequest;
+import io.reelfleet.api.runtime.v1.ChunkStat;
+import io.reelfleet.api.runtime.v1.CommandHeader;
+import io.reelfleet.api.runtime.v1.CommandResponse;
+import io.reelfleet.api.runtime.v1.DrainRequest;
+import io.reelfleet.api.runtime.v1.ReleaseRequest;
+import io.reelfleet.api.runtime.v1.SessionCommand;
+import io.reelfleet.api.runtime.v1.SessionReport;
+import io.reelfleet.api.runtime.v1.UpdateRequest;
+import io.reelfleet.api.runtime.v1.WorkerPhase;
+import io.reelfleet.api.runtime.v1.WorkerReport;
+import io.reelfleet.api.session.v1.SessionState;
+import io.reelfleet.operator.fleet.SessionEntry.Verb;
+import io.reelfleet.operator.workers.ProvidedWorker;
+import io.reelfleet.operator.workers.WorkerLaunch;
+import io.reelfleet.operator.workers.WorkerLink;
+import io.reelfleet.operator.workers.WorkerProvider;
+import io.reelfleet.operator.workers.WorkerStartException;
+import io.reelfleet.scheduler.Action;
+import io.reelfleet.scheduler.DemandHistory;
+import io.reelfleet.scheduler.FleetSnapshot;
+import io.reelfleet.scheduler.Plan;
+import io.reelfleet.scheduler.Policy;
+import io.reelfleet.scheduler.PoolSettings;
+import io.reelfleet.scheduler.SessionSnapshot;
+import io.reelfleet.scheduler.WorkerSnapshot;
+import java.time.Clock;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.Executor;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
+import org.jboss.logging.Logger;
+
+/**
+ * One pool's fleet loop. {@link #step} takes what is in the mailbox, brings the book-keeping up to
+ * date, asks the policy and starts commands off the loop, whose answers come back through the
+ * mailbox. It never blocks on anything but the mailbox, and everything it knows is touched by the
+ * thread that calls {@code step} only. Others read {@link #view}.
+ */
+public final class FleetLoop {
+    private static final Logger LOG = Logger.getLogger(FleetLoop.class);
+
+    /** After so many deaths in a row a session must not share a worker; after one more it fails. */
+    static final int DEATHS_UNTIL_ALONE = 2;
+
+    /** Chunks a session must write on a worker before earlier deaths are forgotten. */
+    private static final int CHUNKS_OF_TRUST = 5;
+
+    private static final int NAME_CHARACTERS = 5;
+    private static final String NAME_ALPHABET = "bcdfghjklmnpqrstvwxz2456789";
+
+    /** How often the provider is asked for its workers when nothing calls for it. */
+    private static final long LISTING_MILLIS = 500;
+
+    /** A worker that was told to stop and still runs is told again. */
+    private static final long STOP_AGAIN_MILLIS = 15_000;
+
+    /** A worker that listens and says nothing for so long after its start will not come up. */
+    private static final long FIRST_REPORT_MILLIS = 120_000;
+
+    /** A report without a session that should be there may have crossed its admission. */
+    private static final long MISSING_MILLIS = 2_000;
+
+    /** Finished sessions of the allocator stay readable for so long. */
+    private static final long FINISHED_MILLIS = 600_000;
+
+    /** How far back the demand is remembered. */
+    private static final long DEMAND_WINDOW_MILLIS = 3_600_000;
+
+    private final FleetSettings settings;
+    private final Policy policy;
+    private final WorkerProvider provider;
+    private final WorkerLink.Dialer dialer;
+    private final Executor commands;
+    private final Clock clock;
+    private final Supplier<String> randomName;
+    private final FleetListener listener;
+    private final long term;
+    private final Runnable deposed;
+    private final LinkedBlockingQueue<FleetEvent> mailbox = new LinkedBlockingQueue<>();
+
+    private PoolDefinition pool;
+    private final Map<String, WorkerEntry> workers = new LinkedHashMap<>();
+    private final Map<String, SessionEntry> sessions = new LinkedHashMap<>();
+    private final Map<String, Set<String>> unclaimed = new HashMap<>();
+    private final List<Runnable> replies = new ArrayList<>();
+    private final Set<String> touched = new HashSet<>();
+    private final DemandHistory.Recorder demand = new DemandHistory.Recorder(DEMAND_WINDOW_MILLIS);
+    private final LatencyWindow latency = new LatencyWindow();
+    private final Backoff starts = new Backoff(1_000, 60_000);
+    private final Set<String> everSeen = new HashSet<>();
+    private final Map<String, Long> stopped = new HashMap<>();
+    private long startedAt;
+    private boolean rebuilding = true;
+    private boolean listed;
+    private boolean listing;
+    private long listedAt;
+    private boolean removed;
+    private CompletableFuture<Void> removal;
+    private long commandNumber;
+    private long linkNumber;
+    private String startProblem;
+    private PoolView.Problem problem;
+    private Plan plan = new Plan(0, false, List.of(), "");
+    private long chunks;
+    private long late;
+    private double finishedWorkerSeconds;
+    private long suspends;
+    private long resumes;
+    private long migrations;
+    private long recoveries;
+    private PoolView.Latency publishedLatency = PoolView.Latency.NONE;
+    private long latencyAt;
+    private volatile PoolView view;
+
+    /**
+     * A loop that has not run yet.
+     *
+     * @param term of the leader; a loop does not outlive it
+     * @param commands runs what may block
+     * @param randomName gives five characters
+     * @param deposed is called when a worker follows a leader of a higher term
+     */
+    public FleetLoop(
+            PoolDefinition pool,
+            FleetSettings settings,
+            Policy policy,
+            WorkerProvider provider,
+            WorkerLink.Dialer dialer,
+            Executor commands,
+            Clock clock,
+            Supplier<String> randomName,
+            FleetListener listener,
+            long term,
+            Runnable deposed) {
+        this.pool = pool;
+        this.settings = settings;
+        this.policy = policy;
+        this.provider = provider;
+        this.dialer = dialer;
+        this.commands = commands;
+        this.clock = clock;
+        this.randomName = randomName;
+        this.listener = listener;
+        this.term = term;
+        this.deposed = deposed;
+        this.startedAt = clock.millis();
+        publish(startedAt);
+    }
+
+    /** Five characters that a worker's name may end in. */
+    public static String randomName(java.util.random.RandomGenerator random) {
+        StringBuilder name = new StringBuilder();
+        for (int i = 0; i < NAME_CHARACTERS; i++) {
+            name.append(NAME_ALPHABET.charAt(random.nextInt(NAME_ALPHABET.length())));
+        }
+        return name.toString();
+    }
+
+    /** The newest view. */
+    public PoolView view() {
+        return view;
+    }
+
+    /** Posts a new spec of the pool. */
+    public void changed(PoolDefinition definition) {
+        mailbox.add(new FleetEvent.PoolChanged(definition));
+    }
+
+    /** Posts that the pool is gone; the future ends when its workers have been given back. */
+    public CompletableFuture<Void> remove() {
+        CompletableFuture<Void> done = new CompletableFuture<>();
+        mailbox.add(new FleetEvent.PoolRemoved(done));
+        return done;
+    }
+
+    /** Posts what is wanted of a session; the future has it as the loop has taken it up. */
+    public CompletableFuture<SessionView> want(SessionWish wish) {
+        CompletableFuture<SessionView> reply = new CompletableFuture<>();
+        mailbox.add(new FleetEvent.SessionWanted(wish, reply));
+        return reply;
+    }
+
+    /** Posts that nobody wants a session any longer; the future ends when the loop knows. */
+    public CompletableFuture<Void> unwant(String uid, String reason) {
+        CompletableFuture<Void> reply = new CompletableFuture<>();
+        mailbox.add(new FleetEvent.SessionUnwanted(uid, reason, reply));
+        return reply;
+    }
+
+    /** Asks the provider for its workers soon: something about them has changed. */
+    public void workersChanged() {
+        mailbox.add(new FleetEvent.ListingFailed(null));
+    }
+
+    /** Runs until the thread is interrupted. */
+    public void run() {
+        while (!Thread.currentThread().isInterrupted() && !finished()) {
+            try {
+                step(settings.tickMillis());
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            } catch (RuntimeException e) {
+                // A fault of ours must not end the loop: the next step starts from the same
+                // book-keeping.
+                LOG.errorf(e, "pool %s: a step of the fleet loop failed", pool.name());
+            }
+        }
+        closeLinks();
+    }
+
+    /** Whether the pool is gone and so are its workers. */
+    public boolean finished() {
+        return removed && workers.isEmpty();
+    }
+
+    private void closeLinks() {
+        for (WorkerEntry w : workers.values()) {
+            if (w.link != null) {
+                w.link.close();
+            }
+        }
+    }
+
+    /**
+     * Waits for an event, at most {@code waitMillis}, handles all that are there, then decides and
+     * starts what follows.
+     *
+     * @return whether there was an event
+     */
+    public boolean step(long waitMillis) throws InterruptedException {
+        FleetEvent event = mailbox.poll(waitMillis, TimeUnit.MILLISECONDS);
+        long now = clock.millis();
+        boolean any = event != null;
+        while (event != null) {
+            handle(event, now);
+            event = mailbox.poll();
+        }
+        tick(now);
+        if (!rebuilding && !removed) {
+            decide(now);
+        }
+        advance(now);
+        publish(now);
+        if (finished() && removal != null) {
+            removal.complete(null);
+        }
+        return any;
+    }
+
+    // ---- events
+
+    private void handle(FleetEvent event, long now) {
+        switch (event) {
+            case FleetEvent.PoolChanged(PoolDefinition definition) -> {
+                if (!definition.equals(pool)) {
+                    LOG.infof(
+                            "pool %s: spec of generation %d", pool.name(), definition.generation());
+                    starts.succeeded();
+                }
+                pool = definition;
+            }
+            case FleetEvent.PoolRemoved(CompletableFuture<Void> done) -> remove(done, now);
+            case FleetEvent.SessionWanted e -> want(e, now);
+            case FleetEvent.SessionUnwanted e -> unwant(e);
+            case FleetEvent.Reported e -> reported(e, now);
+            case FleetEvent.Listed e -> listed(e, now);
+            case FleetEvent.ListingFailed(String why) -> {
+                if (why == null) {
+                    listedAt = 0;
+                } else {
+                    listing = false;
+                    LOG.warnf("pool %s: its workers cannot be listed: %s", pool.name(), why);
+                }
+            }
+            case FleetEvent.StartAnswered e -> startAnswered(e, now);
+            case FleetEvent.StopAnswered e -> stopAnswered(e, now);
+            case FleetEvent.LastWords(String worker, String words) -> lastWords(worker, words);
+            case FleetEvent.Answered e -> answered(e, now);
+            case FleetEvent.DrainAnswered(String worker, Throwable failure) -> {
+                WorkerEntry w = workers.get(worker);
+                if (w != null && failure != null) {
+                    w.drainSent = false;
+                    w.drain.failed(now);
+                }
+            }
+            case FleetEvent.Deposed d -> deposed.run();
+        }
+    }
+
+    private void remove(CompletableFuture<Void> done, long now) {
+        LOG.infof("pool %s: gone; giving %d workers back", pool.name(), workers.size());
+        removed = true;
+        removal = done;
+        for (WorkerEntry w : workers.values()) {
+            giveBack(w, now);
+        }
+        for (SessionEntry s : sessions.values()) {
+            s.clearCommand();
+            s.leave(now);
+            s.message = "the GPUPool " + pool.name() + " was deleted";
+            touched.add(s.uid);
+        }
+    }
+
+    private void want(FleetEvent.SessionWanted e, long now) {
+        SessionWish wish = e.wish();
+        SessionEntry s = sessions.get(wish.spec().getUid());
+        if (s == null) {
+            s = new SessionEntry(wish, now);
+            sessions.put(s.uid, s);
+            if (wish.knownEpoch() > 0 || rebuilding) {
+                s.frozen = rebuilding;
+            }
+            touched.add(s.uid);
+            LOG.infof(
+                    "pool %s: session %s (%s) is wanted by %s",
+                    pool.name(), s.uid, wish.spec().getName(), wish.source().title());
+        } else if (s.closing == null) {
+            if (!s.wish.spec().equals(wish.spec())) {
+                s.version++;
+                s.message = "";
+            }
+            if (s.wish.active() != wish.active()) {
+                LOG.infof(
+                        "pool %s: session %s is wanted %s",
+                        pool.name(), s.uid, wish.active() ? "Active" : "Suspended");
+                s.waitingSince = now;
+                s.idleSince = 0;
+            }
+            s.wish = wish;
+            touched.add(s.uid);
+        }
+        SessionEntry entry = s;
+        if (e.reply() != null) {
+            replies.add(
+                    () -> e.reply().complete(view.sessions().getOrDefault(entry.uid, entry.view)));
+        }
+    }
+
+    private void unwant(FleetEvent.SessionUnwanted e) {
+        SessionEntry s = sessions.get(e.uid());
+        if (s != null && s.closing == null) {
+            LOG.infof(
+                    "pool %s: session %s is wanted no longer (%s)", pool.name(), s.uid, e.reason());
+            s.closing = e.reason();
+            s.moveTo = null;
+            // Only what waits for its turn is dropped; what has been sent must be answered first.
+            if (s.busy() && !s.sent) {
+                s.clearCommand();
+            }
+        }
+        if (e.reply() != null) {
+            replies.add(() -> e.reply().complete(null));
+        }
+    }
+
+    // ---- reports
+
+    private void reported(FleetEvent.Reported e, long now) {
+        WorkerEntry w = workers.get(e.worker());
+        if (w == null || w.stopping || e.link() != w.linkNumber) {
+            return;
+        }
+        WorkerReport r = e.report();
+        if (r.hasHello()) {
+            if (!r.getHello().getWorker().isEmpty() && !r.getHello().getWorker().equals(w.name)) {
+                LOG.warnf(
+                        "pool %s: %s answers at %s where worker %s should be; waiting for that one",
+                        pool.name(), r.getHello().getWorker(), w.endpoint, w.name);
+                return;
+            }
+            w.hello = r.getHello();
+        }
+        if (w.unknown) {
+            LOG.infof("pool %s: worker %s speaks again", pool.name(), w.name);
+        }
+        w.heardAt = now;
+        w.unknown = false;
+        if (w.reported != r.getPhase()) {
+            phaseChanged(w, r, now);
+        }
+        w.reported = r.getPhase();
+        w.message = r.getMessage();
+        w.deviceBytesUsed = r.getDeviceBytesUsed();
+        Set<String> here = new HashSet<>();
+        for (SessionReport report : r.getSessionsList()) {
+            here.add(report.getSpec().getUid());
+            sessionReported(w, report, now);
+        }
+        for (SessionEntry s : sessions.values()) {
+            if (w.name.equals(s.worker) && !here.contains(s.uid)) {
+                missing(w, s, now);
+            }
+        }
+        w.strays.retainAll(here);
+        for (ChunkStat c : r.getChunksList()) {
+            chunk(w, c, now);
+        }
+    }
+
+    private void phaseChanged(WorkerEntry w, WorkerReport r, long now) {
+        if (r.getPhase() == WorkerPhase.WORKER_PHASE_READY) {
+            if (w.readyAt == 0) {
+                w.readyAt = now;
+                w.emptySince = now;
+            }
+            starts.succeeded();
+            startProblem = null;
+            LOG.infof(
+                    "pool %s: worker %s is ready after %.1f s",
+                    pool.name(), w.name, (now - w.requestedAt) / 1000.0);
+            if (problem != null && !problem.reason().equals("StoreUnsafe")) {
+                problem = null;
+            }
+        } else if (r.getPhase() == WorkerPhase.WORKER_PHASE_FAILED) {
+            String why = r.getMessage().isEmpty() ? "the worker cannot start" : r.getMessage();
+            problem = new PoolView.Problem(WorkerProblems.reason(why), why);
+            LOG.warnf("pool %s: worker %s failed: %s", pool.name(), w.name, why);
+            happened(null, true, problem.reason(), "worker " + w.name + ": " + why);
+            starts.failed(now);
+        }
+    }
+
+    private void sessionReported(WorkerEntry w, SessionReport r, long now) {
+        String uid = r.getSpec().getUid();
+        SessionEntry s = sessions.get(uid);
+        if (s == null) {
+            if (rebuilding) {
+                // Its owner may still be on the way to us.
+                unclaimed.computeIfAbsent(w.name, k -> new HashSet<>()).add(uid);
+            } else {
+                dismiss(w, uid, r.getEpoch(), true);
+            }
+            return;
+        }
+        boolean mine = w.name.equals(s.worker);
+        if (!mine) {
+            boolean admitting = s.busy() && s.verb == Verb.ADMIT;
+            boolean newer = r.getEpoch() > s.epoch;
+            boolean same = r.getEpoch() == s.epoch && s.worker == null && !s.busy();
+            boolean leaving = s.busy() && s.verb == Verb.RELEASE;
+            if ((newer && !admitting) || (same && !leaving)) {
+                LOG.infof(
+                        "pool %s: session %s is at worker %s with epoch %d",
+                        pool.name(), uid, w.name, r.getEpoch());
+                s.clearCommand();
+                s.worker = w.name;
+                s.epoch = r.getEpoch();
+                s.admittedAtChunk = r.getNextChunk();
+                s.toldVersion = s.version;
+                if (!r.getSpec().equals(s.spec())) {
+                    s.toldVersion = 0;
+                }
+                touched.add(uid);
+            } else {
+                dismiss(w, uid, r.getEpoch(), false);
+                return;
+            }
+        } else if (r.getEpoch() < s.epoch) {
+            // An admission with a higher epoch is under way here.
+            return;
+        }
+        s.frozen = false;
+        s.missingSince = 0;
+        s.epoch = Math.max(s.epoch, r.getEpoch());
+        transition(s, r.getState());
+        s.nextChunk = Math.max(s.nextChunk, r.getNextChunk());
+        if (s.deaths > 0 && s.nextChunk >= s.admittedAtChunk + CHUNKS_OF_TRUST) {
+            s.deaths = 0;
+        }
+        if (s.wantsChunks != r.getActive()) {
+            s.wantsChunks = r.getActive();
+            s.idleSince = r.getActive() ? 0 : now;
+            s.waitingSince = r.getActive() ? now : s.waitingSince;
+        }
+        if (!r.getLastError().isEmpty() && !r.getLastError().equals(s.message)) {
+            s.message = r.getLastError();
+            touched.add(uid);
+        }
+        if (s.finished == null && r.getState() == SessionState.SESSION_STATE_COMPLETED) {
+            finish(s, SessionView.Phase.COMPLETED, s.message, now);
+        } else if (s.finished == null && r.getState() == SessionState.SESSION_STATE_FAILED) {
+            finish(s, SessionView.Phase.FAILED, r.getLastError(), now);
+        }
+    }
+
+    private void transition(SessionEntry s, SessionState state) {
+        if (s.state == state) {
+            return;
+        }
+        if (state == SessionState.SESSION_STATE_SUSPENDED
+                && s.state == SessionState.SESSION_STATE_RUNNING) {
+            suspends++;
+        } else if (s.state == SessionState.SESSION_STATE_SUSPENDED
+                && (state == SessionState.SESSION_STATE_RUNNING
+                        || state == SessionState.SESSION_STATE_LOADING)) {
+            resumes++;
+        }
+        s.state = state;
+        touched.add(s.uid);
+    }
+
+    private void missing(WorkerEntry w, SessionEntry s, long now) {
+        if (s.busy()) {
+            s.missingSince = 0;
+            return;
+        }
+        if (s.missingSince == 0) {
+            s.missingSince = now;
+        } else if (now - s.missingSince >= MISSING_MILLIS && s.finished == null) {
+            LOG.warnf("pool %s: worker %s no longer has session %s", pool.name(), w.name, s.uid);
+            s.leave(now);
+            s.message = "worker " + w.name + " no longer has it";
+            touched.add(s.uid);
+        } else if (s.finished != null) {
+            s.worker = null;
+        }
+    }
+
+    /** Tells a worker to forget a session that is not its own. */
+    private void dismiss(WorkerEntry w, String uid, long epoch, boolean end) {
+        if (w.link == null || !w.strays.add(uid)) {
+            return;
+        }
+        LOG.infof(
+                "pool %s: worker %s lets go of session %s, epoch %d (%s)",
+                pool.name(), w.name, uid, epoch, end ? "nobody wants it" : "it is elsewhere");
+        ReleaseRequest request =
+                ReleaseRequest.newBuilder()
+                        .setHeader(header(uid, epoch, "t" + term + "-" + (++commandNumber)))
+                        .setEnd(end)
+                        .setReason(end ? "Deleted" : "")
+                        .build();
+        String worker = w.name;
+        call(() -> w.link.release(request))
+                .whenComplete(
+                        (ok, failure) -> {
+                            if (failure != null) {
+                                LOG.debugf(failure, "worker %s did not let go of %s", worker, uid);
+                            }
+                        });
+    }
+
+    private void chunk(WorkerEntry w, ChunkStat c, long now) {
+        chunks++;
+        late += c.getLate() ? 1 : 0;
+        latency.add(now, c.getLatencyS());
+        w.latency.add(now, c.getLatencyS());
+    }
+
+    private void finish(SessionEntry s, SessionView.Phase phase, String message, long now) {
+        s.finished = phase;
+        s.finishedAt = now;
+        s.message = message == null ? "" : message;
+        s.moveTo = null;
+        touched.add(s.uid);
+        LOG.infof("pool %s: session %s is %s %s", pool.name(), s.uid, phase.title(), s.message);
+        happened(
+                s.uid,
+                phase == SessionView.Phase.FAILED,
+                phase.title(),
+                s.message.isEmpty() ? "it wrote " + s.nextChunk + " chunks" : s.message);
+    }
+
+    // ---- workers
+
+    private void listed(FleetEvent.Listed e, long now) {
+        listing = false;
+        listed = true;
+        Set<String> there = new HashSet<>();
+        for (ProvidedWorker p : e.workers()) {
+            there.add(p.name());
+            WorkerEntry w = workers.get(p.name());
+            if (w == null) {
+                if (everSeen.contains(p.name())) {
+                    // It was given up or given back and still runs.
+                    if (now - stopped.getOrDefault(p.name(), 0L) >= STOP_AGAIN_MILLIS) {
+                        stop(p.name(), now);
+                    }
+                    continue;
+                }
+                w = new WorkerEntry(p.name(), p.requestedAt().toEpochMilli(), true);
+                w.startedAt = now;
+                workers.put(w.name, w);
+                everSeen.add(w.name);
+                LOG.infof("pool %s: found worker %s at %s", pool.name(), w.name, p.endpoint());
+                if (removed) {
+                    giveBack(w, now);
+                }
+            }
+            w.mustEmpty = p.mustEmpty();
+            if (p.endpoint() != null && w.endpoint == null && !w.stopping) {
+                dial(w, p.endpoint(), now);
+            }
+            if (p.message() != null && w.reported == WorkerPhase.WORKER_PHASE_UNSPECIFIED) {
+                w.message = p.message();
+            }
+        }
+        for (WorkerEntry w : List.copyOf(workers.values())) {
+            boolean settled = w.startedAt != 0 && e.askedAtMillis() > w.startedAt;
+            if (!there.contains(w.name) && (w.found || settled)) {
+                gone(w, "it is gone", now);
+            }
+        }
+    }
+
+    private void dial(WorkerEntry w, String endpoint, long now) {
+        w.endpoint = endpoint;
+        w.dialedAt = now;
+        w.linkNumber = ++linkNumber;
+        long number = w.linkNumber;
+        String name = w.name;
+        w.link =
+                dialer.dial(
+                        endpoint,
+                        term,
+                        report -> mailbox.add(new FleetEvent.Reported(name, number, report)),
+                        () -> mailbox.add(new FleetEvent.Deposed()));
+    }
+
+    private void startAnswered(FleetEvent.StartAnswered e, long now) {
+        WorkerEntry w = workers.get(e.worker());
+        if (w == null) {
+            return;
+        }
+        if (e.problem() == null) {
+            w.startedAt = now;
+            return;
+        }
+        LOG.warnf("pool %s: worker %s cannot be started: %s", pool.name(), e.worker(), e.problem());
+        starts.failed(now);
+        startProblem = e.problem();
+        problem = new PoolView.Problem("WorkersFail", e.problem());
+        happened(null, true, "WorkersFail", e.problem());
+        finishedWorkerSeconds += seconds(w, now);
+        workers.remove(e.worker());
+    }
+
+    private void stopAnswered(FleetEvent.StopAnswered e, long now) {
+        WorkerEntry w = workers.get(e.worker());
+        if (w == null) {
+            return;
+        }
+        if (e.problem() == null) {
+            workers.remove(e.worker());
+            LOG.infof("pool %s: worker %s has been given back", pool.name(), e.worker());
+        } else {
+            LOG.warnf(
+                    "pool %s: worker %s cannot be stopped: %s",
+                    pool.name(), e.worker(), e.problem());
+            w.stopSent = false;
+            w.stop.failed(now);
+        }
+    }
+
+    private void lastWords(String worker, String words) {
+        if (words == null) {
+            return;
+        }
+        startProblem = words;
+        String reason = WorkerProblems.reason(words);
+        problem = new PoolView.Problem(reason, words);
+        LOG.warnf("pool %s: worker %s ended: %s", pool.name(), worker, words);
+        happened(null, true, reason, "worker " + worker + " ended: " + words);
+    }
+
+    /** Since its request, or since this operator started when an earlier one requested it. */
+    private double seconds(WorkerEntry w, long now) {
+        return (now - Math.max(w.requestedAt, w.found ? startedAt : 0)) / 1000.0;
+    }
+
+    /** The worker counts no longer; its place is freed and it is stopped. */
+    private void giveBack(WorkerEntry w, long now) {
+        if (w.stopping) {
+            return;
+        }
+        w.stopping = true;
+        finishedWorkerSeconds += seconds(w, now);
+        if (w.link != null) {
+            w.link.close();
+            w.link = null;
+        }
+    }
+
+    /** The worker is no more, or is taken to be no more: what it had is recovered elsewhere. */
+    private void gone(WorkerEntry w, String why, long now) {
+        boolean expected = w.stopping;
+        boolean neverReady = w.readyAt == 0;
+        giveBack(w, now);
+        workers.remove(w.name);
+        if (expected) {
+            LOG.infof("pool %s: worker %s has ended", pool.name(), w.name);
+            return;
+        }
+        LOG.warnf("pool %s: worker %s is lost: %s", pool.name(), w.name, why);
+        happened(null, true, "WorkerLost", "worker " + w.name + " is lost: " + why);
+        if (neverReady) {
+            starts.failed(now);
+            String name = w.name;
+            commands.execute(
+                    () ->
+                            mailbox.add(
+                                    new FleetEvent.LastWords(
+                                            name, provider.lastWords(pool.name(), name))));
+        }
+        for (SessionEntry s : sessions.values()) {
+            if (w.name.equals(s.moveTo)) {
+                s.moveTo = null;
+            }
+            if (!w.name.equals(s.worker)) {
+                continue;
+            }
+            boolean suspect =
+                    !w.draining
+                            && s.verb != Verb.RELEASE
+                            && (s.state == SessionState.SESSION_STATE_RUNNING
+                                    || s.state == SessionState.SESSION_STATE_LOADING
+                                    || s.verb == Verb.ADMIT);
+            s.clearCommand();
+            s.leave(now);
+            s.retry.succeeded();
+            touched.add(s.uid);
+            if (s.finished != null || s.closing != null) {
+                continue;
+            }
+            recoveries++;
+            s.message = "worker " + w.name + " is lost; it goes on elsewhere";
+            if (suspect && ++s.deaths > DEATHS_UNTIL_ALONE) {
+                finish(
+                        s,
+                        SessionView.Phase.FAILED,
+                        "quarantined: %d workers in a row died under it, the last one with nothing else on it"
+                                .formatted(s.deaths),
+                        now);
+            }
+        }
+    }
+
+    // ---- time
+
+    private void tick(long now) {
+        if (!listing && now - listedAt >= LISTING_MILLIS) {
+            listing = true;
+            listedAt = now;
+            String name = pool.name();
+            commands.execute(
+                    () -> {
+                        try {
+                            mailbox.add(new FleetEvent.Listed(now, provider.list(name)));
+                        } catch (RuntimeException e) {
+                            mailbox.add(
+                                    new FleetEvent.ListingFailed(String.valueOf(e.getMessage())));
+                        }
+                    });
+        }
+        boolean allHeard = true;
+        for (WorkerEntry w : List.copyOf(workers.values())) {
+            if (w.stopping) {
+                continue;
+            }
+            long heard = Math.max(w.heardAt, w.dialedAt);
+            boolean wasThere = w.heardAt != 0 || w.found;
+            if (w.found && w.heardAt == 0 && w.endpoint != null) {
+                allHeard = false;
+            }
+            if (w.link == null) {
+                continue;
+            }
+            if (!wasThere) {
+                if (now - w.dialedAt >= FIRST_REPORT_MILLIS) {
+                    String name = w.name;
+                    gone(w, "it does not report", now);
+                    stop(name, now);
+                }
+                continue;
+            }
+            if (!w.unknown && now - heard >= settings.silentMillis()) {
+                w.unknown = true;
+                LOG.warnf(
+                        "pool %s: worker %s has been silent for %.1f s; its sessions are frozen",
+                        pool.name(), w.name, (now - heard) / 1000.0);
+            }
+            if (now - heard >= settings.fenceMillis()) {
+                String why = "silent for %d s".formatted((now - heard) / 1000);
+                String name = w.name;
+                gone(w, why, now);
+                stop(name, now);
+            }
+        }
+        if (rebuilding && now - startedAt >= (listed && allHeard ? 0 : settings.barrierMillis())) {
+            rebuilt(now);
+        }
+    }
+
+    private void rebuilt(long now) {
+        rebuilding = false;
+        boolean silent = false;
+        for (WorkerEntry w : workers.values()) {
+            if (w.found && w.heardAt == 0 && !w.stopping) {
+                w.unknown = w.endpoint != null;
+                silent |= w.unknown;
+            }
+        }
+        for (SessionEntry s : sessions.values()) {
+            // A session that nobody reported may be on a worker that is silent: wait until that one
+            // is heard or given up.
+            s.frozen = s.frozen && silent && s.worker == null;
+        }
+        LOG.infof(
+                "pool %s: leads with term %d after %.1f s: %d workers, %d sessions%s",
+                pool.name(),
+                term,
+                (now - startedAt) / 1000.0,
+                workers.size(),
+                sessions.size(),
+                silent ? ", some workers silent" : "");
+        unclaimed.clear();
+    }
+
+    // ---- decisions
+
+    private void decide(long now) {
+        boolean anyUnknown =
+                workers.values().stream().anyMatch(w -> w.unknown && w.found && w.heardAt == 0);
+        for (SessionEntry s : sessions.values()) {
+            s.frozen &= anyUnknown;
+        }
+        FleetSnapshot snapshot = snapshot(now);
+        int active = (int) snapshot.sessions().stream().filter(SessionSnapshot::demands).count();
+        demand.record(now, active);
+        snapshot =
+                new FleetSnapshot(
+                        now,
+                        snapshot.pool(),
+                        snapshot.workers(),
+                        snapshot.sessions(),
+                        demand.history());
+        Plan next = policy.decide(snapshot);
+        if (next.wantedWorkers() != plan.wantedWorkers()) {
+            LOG.infof(
+                    "pool %s: %d workers wanted: %s",
+                    pool.name(), next.wantedWorkers(), next.reason());
+            happened(
+                    null,
+                    false,
+                    next.wantedWorkers() > plan.wantedWorkers() ? "ScalingUp" : "ScalingDown",
+                    "%d workers wanted, %d before: %s"
+                            .formatted(next.wantedWorkers(), plan.wantedWorkers(), next.reason()));
+        }
+        plan = next;
+        for (Action action : next.actions()) {
+            carryOut(action, now);
+        }
+    }
+
+    private FleetSnapshot snapshot(long now) {
+        List<WorkerSnapshot> seen = new ArrayList<>();
+        Map<String, Integer> held = new HashMap<>();
+        for (SessionEntry s : sessions.values()) {
+            if (s.worker != null) {
+                held.merge(s.worker, 1, Integer::sum);
+            }
+            if (s.moveTo != null) {
+                held.merge(s.moveTo, 1, Integer::sum);
+            }
+        }
+        for (WorkerEntry w : workers.values()) {
+            boolean empty = !held.containsKey(w.name);
+            w.emptySince = empty ? (w.emptySince == 0 ? now : w.emptySince) : 0;
+            if (w.stopping) {
+                continue;
+            }
+            if (w.occupied == empty) {
+                w.occupied = !empty;
+                String name = w.name;
+                boolean occupied = w.occupied;
+                commands.execute(() -> provider.occupied(pool.name(), name, occupied));
+            }
+            seen.add(
+                    new WorkerSnapshot(
+                            w.name,
+                            w.phase(),
+                            w.mustEmpty,
+                            w.hello.getDeviceBytesLimit(),
+                            w.hello.getSessionBytes(),
+                            w.requestedAt,
+                            w.readyAt,
+                            w.emptySince,
+                            0));
+        }
+        List<SessionSnapshot> known = new ArrayList<>();
+        for (SessionEntry s : sessions.values()) {
+            if (s.finished != null || s.closing != null) {
+                // It leaves its worker by itself; until then it is there, and wants nothing.
+                if (s.worker != null) {
+                    known.add(
+                            new SessionSnapshot(
+                                    s.uid,
+                                    false,
+                                    false,
+                                    0,
+                                    1,
+                                    0,
+                                    0,
+                                    new SessionSnapshot.Place.Host(s.worker),
+                                    true,
+                                    false));
+                }
+                continue;
+            }
+            known.add(
+                    new SessionSnapshot(
+                            s.uid,
+                            s.wish.active(),
+                            s.wantsChunks,
+                            s.wish.priority(),
+                            1,
+                            s.waitingSince,
+                            s.idleSince,
+                            place(s),
+                            s.busy() || s.frozen || !s.retry.ready(now),
+                            s.alone()));
+        }
+        return new FleetSnapshot(now, poolSettings(), seen, known, DemandHistory.none());
+    }
+
+    /** The pool's settings, with what workers have told since. */
+    private PoolSettings poolSettings() {
+        PoolSettings p = pool.settings();
+        double interval = 0;
+        for (WorkerEntry w : workers.values()) {
+            interval = Math.max(interval, w.hello.getChunkIntervalS());
+        }
+        return new PoolSettings(
+                p.mode(),
+                p.capacity(),
+                p.minWorkers(),
+                p.maxWorkers(),
+                p.manualWorkers(),
+                p.workersPerPod(),
+                p.downDelayMillis(),
+                p.startUpMillis(),
+                p.latencyTargetMillis(),
+                p.lateBudget(),
+                interval > 0 ? Math.round(interval * 1000) : p.chunkIntervalMillis(),
+                p.migration(),
+                p.maxMoves(),
+                p.idleTimeoutMillis());
+    }
+
+    private static SessionSnapshot.Place place(SessionEntry s) {
+        if (s.moveTo != null) {
+            return new SessionSnapshot.Place.Moving(s.worker == null ? "" : s.worker, s.moveTo);
+        }
+        if (s.worker == null) {
+            return new SessionSnapshot.Place.Store();
+        }
+        boolean parked = s.suspended() && s.verb != Verb.RESUME || s.verb == Verb.SUSPEND;
+        return parked
+                ? new SessionSnapshot.Place.Host(s.worker)
+                : new SessionSnapshot.Place.Device(s.worker);
+    }
+
+    private void carryOut(Action action, long now) {
+        switch (action) {
+            case Action.Place(String uid, String worker) -> {
+                SessionEntry s = sessions.get(uid);
+                LOG.infof(
+                        "pool %s: session %s goes to worker %s with epoch %d",
+                        pool.name(), uid, worker, s.epoch + 1);
+                admit(s, worker, now);
+            }
+            case Action.Move(String uid, String from, String to) -> {
+                SessionEntry s = sessions.get(uid);
+                LOG.infof(
+                        "pool %s: session %s moves from worker %s to %s",
+                        pool.name(), uid, from, to);
+                s.moveTo = to;
+                order(s, Verb.RELEASE);
+            }
+            case Action.Suspend(String uid, String worker) -> {
+                LOG.infof(
+                        "pool %s: session %s is suspended on worker %s", pool.name(), uid, worker);
+                order(sessions.get(uid), Verb.SUSPEND);
+            }
+            case Action.Resume(String uid, String worker) -> {
+                LOG.infof("pool %s: session %s is resumed on worker %s", pool.name(), uid, worker);
+                order(sessions.get(uid), Verb.RESUME);
+            }
+            case Action.Release(String uid, String worker) -> {
+                LOG.infof(
+                        "pool %s: session %s leaves worker %s for the store",
+                        pool.name(), uid, worker);
+                order(sessions.get(uid), Verb.RELEASE);
+            }
+            case Action.RequestWorkers(int count) -> request(count, now);
+            case Action.DrainWorker(String worker) -> {
+                LOG.infof("pool %s: worker %s is drained: %s", pool.name(), worker, plan.reason());
+                workers.get(worker).draining = true;
+            }
+            case Action.ReleaseWorker(String worker) -> {
+                LOG.infof("pool %s: worker %s is given back", pool.name(), worker);
+                giveBack(workers.get(worker), now);
+            }
+        }
+    }
+
+    private void request(int count, long now) {
+        if (!starts.ready(now)) {
+            return;
+        }
+        for (int i = 0; i < count; i++) {
+            String name = pool.shortName() + "-" + randomName.get();
+            if (!everSeen.add(name)) {
+                continue;
+            }
+            LOG.infof("pool %s: worker %s is requested: %s", pool.name(), name, plan.reason());
+            workers.put(name, new WorkerEntry(name, now, false));
+            Map<String, String> config = new LinkedHashMap<>(pool.workerSettings());
+            config.put("reelfleet.worker.name", name);
+            config.put("reelfleet.worker.pool", pool.name());
+            WorkerLaunch launch =
+                    new WorkerLaunch(name, pool.name(), pool.uid(), config, pool.spec());
+            commands.execute(
+                    () -> {
+                        try {
+                            provider.start(launch);
+                            mailbox.add(new FleetEvent.StartAnswered(name, null));
+                        } catch (WorkerStartException e) {
+                            mailbox.add(new FleetEvent.StartAnswered(name, e.getMessage()));
+                        } catch (RuntimeException e) {
+                            LOG.debugf(e, "worker %s", name);
+                            mailbox.add(
+                                    new FleetEvent.StartAnswered(
+                                            name,
+                                            "the worker cannot be started: " + e.getMessage()));
+                        }
+                    });
+        }
+    }
+
+    private void stop(String name, long now) {
+        stopped.put(name, now);
+        commands.execute(
+                () -> {
+                    try {
+                        provider.stop(pool.name(), name);
+                        mailbox.add(new FleetEvent.StopAnswered(name, null));
+                    } catch (RuntimeException e) {
+                        mailbox.add(
+                                new FleetEvent.StopAnswered(name, String.valueOf(e.getMessage())));
+                    }
+                });
+    }
+
+    // ---- commands
+
+    private void admit(SessionEntry s, String worker, long now) {
+        s.worker = worker;
+        s.epoch++;
+        s.state = SessionState.SESSION_STATE_LOADING;
+        s.admittedAtChunk = s.nextChunk;
+        s.missingSince = 0;
+        touched.add(s.uid);
+        order(s, Verb.ADMIT);
+    }
+
+    private void order(SessionEntry s, Verb verb) {
+        s.verb = verb;
+        s.command = ++commandNumber;
+        s.sent = false;
+        s.requestId = null;
+        touched.add(s.uid);
+    }
+
+    /**
+     * Starts what is due: releases of the unwanted, updates, commands that wait for their retry,
+     * stops, drains.
+     */
+    private void advance(long now) {
+        for (SessionEntry s : List.copyOf(sessions.values())) {
+            if (!s.busy()) {
+                if (s.closing != null || s.finished != null) {
+                    letGo(s, now);
+                } else if (s.worker != null && s.toldVersion != s.version && s.retry.ready(now)) {
+                    order(s, Verb.UPDATE);
+                }
+            }
+            if (s.busy() && !s.sent && s.retry.ready(now)) {
+                send(s, now);
+            }
+        }
+        for (WorkerEntry w : workers.values()) {
+            if (w.stopping && !w.stopSent && w.stop.ready(now)) {
+                w.stopSent = true;
+                stop(w.name, now);
+            }
+            boolean wrong = w.failed() && !w.stopping && now - w.heardAt >= 0 && starts.ready(now);
+            if (wrong) {
+                // It will not come up by itself; the next one may find the model or the store
+                // mended.
+                giveBack(w, now);
+            }
+            if (w.draining && !w.drainSent && w.link != null && w.drain.ready(now)) {
+                w.drainSent = true;
+                drain(w);
+            }
+        }
+    }
+
+    private void letGo(SessionEntry s, long now) {
+        if (s.worker != null) {
+            order(s, Verb.RELEASE);
+        } else if (s.closing != null) {
+            sessions.remove(s.uid);
+            touched.add(s.uid);
+        } else if (s.wish.source() == SessionWish.Source.ALLOCATOR
+                && now - s.finishedAt > FINISHED_MILLIS) {
+            sessions.remove(s.uid);
+            touched.add(s.uid);
+        }
+    }
+
+    private void drain(WorkerEntry w) {
+        DrainRequest request =
+                DrainRequest.newBuilder()
+                        .setTerm(term)
+                        .setRequestId("t" + term + "-drain-" + w.name)
+                        .setGrace(
+                                com.google.protobuf.Duration.newBuilder()
+                                        .setSeconds(settings.drainGraceSeconds()))
+                        .build();
+        String name = w.name;
+        WorkerLink link = w.link;
+        call(() -> link.drain(request))
+                .whenComplete(
+                        (ok, failure) ->
+                                mailbox.add(new FleetEvent.DrainAnswered(name, cause(failure))));
+    }
+
+    private CommandHeader header(String uid, long epoch, String requestId) {
+        return CommandHeader.newBuilder()
+                .setSessionUid(uid)
+                .setEpoch(epoch)
+                .setTerm(term)
+                .setRequestId(requestId)
+                .build();
+    }
+
+    private void send(SessionEntry s, long now) {
+        WorkerEntry w = s.worker == null ? null : workers.get(s.worker);
+        if (w == null || w.link == null) {
+            if (s.verb == Verb.RELEASE) {
+                // Nobody is left to ask.
+                mailbox.add(new FleetEvent.Answered(s.uid, s.command, s.epoch, s.nextChunk, null));
+                s.sent = true;
+                return;
+            }
+            s.clearCommand();
+            s.leave(now);
+            return;
+        }
+        s.sent = true;
+        if (s.requestId == null) {
+            s.requestId = "t" + term + "-" + s.command;
+        }
+        CommandHeader header = header(s.uid, s.epoch, s.requestId);
+        WorkerLink link = w.link;
+        String uid = s.uid;
+        long number = s.command;
+        switch (s.verb) {
+            case ADMIT -> {
+                s.toldVersion = s.version;
+                AdmitRequest request =
+                        AdmitRequest.newBuilder()
+                                .setHeader(header)
+                                .setSpec(s.spec())
+                                .setSuspended(!s.wish.active())
+                                .build();
+                call(() -> link.admit(request))
+                        .whenComplete(
+                                (r, failure) ->
+                                        mailbox.add(
+                                                new FleetEvent.Answered(
+                                                        uid,
+                                                        number,
+                                                        r == null ? 0 : r.getEpoch(),
+                                                        r == null ? 0 : r.getNextChunk(),
+                                                        cause(failure))));
+            }
+            case SUSPEND -> {
+                SessionCommand request = SessionCommand.newBuilder().setHeader(header).build();
+                answer(uid, number, call(() -> link.suspend(request)));
+            }
+            case RESUME -> {
+                SessionCommand request = SessionCommand.newBuilder().setHeader(header).build();
+                answer(uid, number, call(() -> link.resume(request)));
+            }
+            case UPDATE -> {
+                s.toldVersion = s.version;
+                UpdateRequest request =
+                        UpdateRequest.newBuilder().setHeader(header).setSpec(s.spec()).build();
+                answer(uid, number, call(() -> link.update(request)));
+            }
+            case RELEASE -> {
+                ReleaseRequest request =
+                        ReleaseRequest.newBuilder()
+                                .setHeader(header)
+                                .setEnd(s.closing != null && s.finished == null)
+                                .setReason(s.closing == null ? "" : s.closing)
+                                .build();
+                answer(uid, number, call(() -> link.release(request)));
+            }
+        }
+    }
+
+    private void answer(String uid, long number, CompletableFuture<CommandResponse> call) {
+        call.whenComplete(
+                (r, failure) ->
+                        mailbox.add(
+                                new FleetEvent.Answered(
+                                        uid,
+                                        number,
+                                        0,
+                                        r == null ? 0 : r.getNextChunk(),
+                                        cause(failure))));
+    }
+
+    private static <T> CompletableFuture<T> call(Supplier<CompletableFuture<T>> call) {
+        try {
+            return call.get();
+        } catch (RuntimeException e) {
+            return CompletableFuture.failedFuture(e);
+        }
+    }
+
+    private static Throwable cause(Throwable failure) {
+        return failure instanceof CompletionException && failure.getCause() != null
+                ? failure.getCause()
+                : failure;
+    }
+
+    private void answered(FleetEvent.Answered e, long now) {
+        SessionEntry s = sessions.get(e.session());
+        if (s == null || !s.busy() || s.command != e.command()) {
+            return;
+        }
+        Verb verb = s.verb;
+        if (e.problem() == null) {
+            s.retry.succeeded();
+            s.nextChunk = Math.max(s.nextChunk, e.nextChunk());
+            s.clearCommand();
+            succeeded(s, verb, e, now);
+            return;
+        }
+        Status status = Status.fromThrowable(e.problem());
+        String sentence =
+                status.getDescription() == null ? status.getCode().name() : status.getDescription();
+        s.sent = false;
+        switch (status.getCode()) {
+            case FAILED_PRECONDITION -> {
+                if (sentence.startsWith("STALE_TERM")) {
+                    deposed.run();
+                    return;
+                }
+                if (sentence.startsWith("STALE_EPOCH")) {
+                    s.clearCommand();
+                    staleEpoch(s, verb, sentence, now);
+                    return;
+                }
+                refused(s, verb, sentence, now);
+            }
+            case RESOURCE_EXHAUSTED, ABORTED -> refused(s, verb, sentence, now);
+            case NOT_FOUND -> {
+                s.clearCommand();
+                if (verb == Verb.RELEASE) {
+                    succeeded(s, verb, e, now);
+                } else {
+                    s.leave(now);
+                    s.retry.failed(now);
+                }
+            }
+            case INVALID_ARGUMENT -> {
+                s.clearCommand();
+                if (verb == Verb.ADMIT) {
+                    s.worker = null;
+                    finish(s, SessionView.Phase.FAILED, sentence, now);
+                } else if (verb == Verb.UPDATE) {
+                    s.message = sentence;
+                    happened(s.uid, true, "Refused", sentence);
+                } else {
+                    refused(s, verb, sentence, now);
+                }
+            }
+            default -> {
+                // Nobody knows whether it was done: the same request again.
+                s.retry.failed(now);
+                LOG.infof(
+                        "pool %s: %s of session %s on worker %s is tried again: %s",
+                        pool.name(), verb, s.uid, s.worker, sentence);
+                if (s.closing != null && verb != Verb.RELEASE && verb != Verb.ADMIT) {
+                    s.clearCommand();
+                }
+            }
+        }
+        touched.add(s.uid);
+    }
+
+    private void succeeded(SessionEntry s, Verb verb, FleetEvent.Answered e, long now) {
+        touched.add(s.uid);
+        switch (verb) {
+            case ADMIT -> {
+                s.epoch = Math.max(s.epoch, e.epoch());
+                s.message = "";
+            }
+            case SUSPEND -> transition(s, SessionState.SESSION_STATE_SUSPENDED);
+            case RESUME -> transition(s, SessionState.SESSION_STATE_RUNNING);
+            case UPDATE -> {}
+            case RELEASE -> {
+                String to = s.moveTo;
+                s.moveTo = null;
+                s.leave(now);
+                if (to != null && s.closing == null && s.finished == null) {
+                    WorkerEntry target = workers.get(to);
+                    if (target != null && target.phase() == WorkerSnapshot.Phase.READY) {
+                        s.moves++;
+                        migrations++;
+                        admit(s, to, now);
+                    }
+                }
+            }
+        }
+    }
+
+    private void staleEpoch(SessionEntry s, Verb verb, String sentence, long now) {
+        long newer = WorkerProblems.epochIn(sentence);
+        LOG.infof("pool %s: session %s: %s", pool.name(), s.uid, sentence);
+        if (verb == Verb.ADMIT) {
+            s.epoch = Math.max(s.epoch, newer);
+            s.leave(now);
+        } else if (verb == Verb.RELEASE) {
+            succeeded(s, verb, new FleetEvent.Answered(s.uid, 0, 0, 0, null), now);
+        } else {
+            s.retry.failed(now);
+        }
+    }
+
+    /** The worker cannot do it now. */
+    private void refused(SessionEntry s, Verb verb, String sentence, long now) {
+        LOG.infof(
+                "pool %s: worker %s refuses %s of session %s: %s",
+                pool.name(), s.worker, verb, s.uid, sentence);
+        s.clearCommand();
+        s.retry.failed(now);
+        s.message = sentence;
+        if (verb == Verb.ADMIT) {
+            s.leave(now);
+        } else if (verb == Verb.RESUME) {
+            // It may fit elsewhere: its state is dropped here and built there.
+            order(s, Verb.RELEASE);
+        }
+    }
+
+    // ---- view
+
+    private void happened(String session, boolean warning, String reason, String message) {
+        listener.happened(
+                new FleetListener.Occurrence(pool.name(), session, warning, reason, message));
+    }
+
+    private void publish(long now) {
+        if (now - latencyAt >= 1_000) {
+            latencyAt = now;
+            publishedLatency = latency.at(now);
+        }
+        Map<String, int[]> counts = new HashMap<>();
+        Map<String, SessionView> sessionViews = new LinkedHashMap<>();
+        Set<String> changed = new HashSet<>();
+        for (SessionEntry s : sessions.values()) {
+            SessionView v = view(s);
+            if (s.view == null || differs(s.view, v)) {
+                changed.add(s.uid);
+            }
+            s.view = v;
+            sessionViews.put(s.uid, v);
+            if (s.worker != null) {
+                counts.computeIfAbsent(s.worker, k -> new int[2])[s.suspended() ? 1 : 0]++;
+            }
+        }
+        changed.addAll(touched);
+        touched.clear();
+        List<WorkerView> workerViews = new ArrayList<>();
+        Set<String> controls = new HashSet<>();
+        double seconds = finishedWorkerSeconds;
+        for (WorkerEntry w : workers.values()) {
+            if (w.stopping) {
+                continue;
+            }
+            seconds += seconds(w, now);
+            controls.addAll(w.hello.getControlsList());
+            int[] n = counts.getOrDefault(w.name, new int[2]);
+            workerViews.add(
+                    new WorkerView(
+                            w.name,
+                            w.title(),
+                            n[0],
+                            n[1],
+                            w.latency.at(now).p99(),
+                            Instant.ofEpochMilli(w.requestedAt),
+                            w.readyAt == 0 ? null : Instant.ofEpochMilli(w.readyAt),
+                            Objects.requireNonNullElse(w.endpoint, ""),
+                            w.deviceBytesUsed,
+                            w.hello.getDeviceBytesLimit(),
+                            w.message));
+        }
+        PoolView before = view;
+        view =
+                new PoolView(
+                        pool,
+                        term,
+                        rebuilding,
+                        List.copyOf(workerViews),
+                        java.util.Collections.unmodifiableMap(sessionViews),
+                        plan.wantedWorkers(),
+                        plan.limited(),
+                        plan.reason(),
+                        new PoolView.Totals(
+                                chunks, late, seconds, suspends, resumes, migrations, recoveries),
+                        publishedLatency,
+                        Set.copyOf(controls),
+                        problem());
+        for (Runnable reply : replies) {
+            reply.run();
+        }
+        replies.clear();
+        if (!changed.isEmpty() || before == null || !before.workers().equals(view.workers())) {
+            listener.changed(pool.name(), changed);
+        }
+    }
+
+    private PoolView.Problem problem() {
+        for (WorkerEntry w : workers.values()) {
+            if (w.unknown) {
+                return new PoolView.Problem(
+                        "WorkerSilent",
+                        "worker "
+                                + w.name
+                                + " is silent; its sessions are frozen until it speaks or is given up");
+            }
+        }
+        return problem;
+    }
+
+    private static boolean differs(SessionView a, SessionView b) {
+        return a.phase() != b.phase()
+                || !a.worker().equals(b.worker())
+                || a.epoch() != b.epoch()
+                || !a.message().equals(b.message());
+    }
+
+    private SessionView view(SessionEntry s) {
+        SessionView.Phase phase;
+        String reason;
+        String message = s.message;
+        if (s.finished != null) {
+            phase = s.finished;
+            reason =
+                    s.finished == SessionView.Phase.FAILED && s.deaths > DEATHS_UNTIL_ALONE
+                            ? "Quarantined"
+                            : phase.title();
+        } else if (!s.wish.active() && (s.worker == null || s.suspended())) {
+            phase = SessionView.Phase.SUSPENDED;
+            reason = "Desired";
+        } else if (s.worker == null && s.moveTo == null) {
+            phase = SessionView.Phase.QUEUED;
+            reason = rebuilding || s.frozen ? "Rebuilding" : "WaitingForWorker";
+            if (message.isEmpty()) {
+                message = rebuilding || s.frozen ? "waiting for workers to report" : waitingFor();
+            }
+        } else if (s.state == SessionState.SESSION_STATE_LOADING
+                && s.moves == 0
+                && s.nextChunk == 0) {
+            phase = SessionView.Phase.QUEUED;
+            reason = "Loading";
+            if (message.isEmpty()) {
+                message = "worker " + s.worker + " builds its state";
+            }
+        } else {
+            phase = SessionView.Phase.RUNNING;
+            reason = s.moveTo != null ? "Moving" : s.suspended() ? "Idle" : "Running";
+        }
+        return new SessionView(
+                s.wish,
+                phase,
+                reason,
+                message,
+                Objects.requireNonNullElse(s.worker, ""),
+                s.epoch,
+                s.nextChunk,
+                s.moves,
+                s.finished == null ? null : Instant.ofEpochMilli(s.finishedAt));
+    }
+
+    private String waitingFor() {
+        if (removed) {
+            return "the GPUPool " + pool.name() + " was deleted";
+        }
+        if (startProblem != null && problem != null) {
+            return "waiting for a worker; workers do not come up: " + problem.message();
+        }
+        return plan.limited()
+                ? "waiting for a worker; the pool is at its maximum of %d"
+                        .formatted(pool.settings().maxWorkers())
+                : "waiting for a worker";
+    }
+}

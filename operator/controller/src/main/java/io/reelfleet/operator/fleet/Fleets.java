@@ -1,0 +1,149 @@
+package io.reelfleet.operator.fleet;
+
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.BiFunction;
+
+/** All pools' loops. Any thread may call it. */
+public final class Fleets {
+    private final BiFunction<PoolDefinition, Long, FleetLoop> loops;
+    private final Map<String, Running> pools = new ConcurrentHashMap<>();
+    private volatile long term;
+
+    private record Running(FleetLoop loop, Thread thread) {}
+
+    /**
+     * @param loops makes the loop of a pool for a term
+     */
+    public Fleets(BiFunction<PoolDefinition, Long, FleetLoop> loops) {
+        this.loops = loops;
+    }
+
+    /**
+     * Begins to lead: loops for these pools, which know these sessions before they look at their
+     * workers. Sessions of other pools are returned.
+     */
+    public List<SessionWish> lead(
+            long newTerm, Collection<PoolDefinition> known, Collection<SessionWish> sessions) {
+        term = newTerm;
+        List<SessionWish> homeless = new ArrayList<>();
+        Map<String, FleetLoop> fresh = new java.util.LinkedHashMap<>();
+        known.forEach(p -> fresh.put(p.name(), loops.apply(p, newTerm)));
+        for (SessionWish s : sessions) {
+            FleetLoop loop = fresh.get(s.spec().getPool());
+            if (loop == null) {
+                homeless.add(s);
+            } else {
+                loop.want(s);
+            }
+        }
+        fresh.forEach(this::start);
+        return homeless;
+    }
+
+    private void start(String name, FleetLoop loop) {
+        Thread thread = Thread.ofPlatform().daemon().name("fleet-" + name).unstarted(loop::run);
+        pools.put(name, new Running(loop, thread));
+        thread.start();
+    }
+
+    /** The term in which this operator leads; 0 while it does not. */
+    public long term() {
+        return term;
+    }
+
+    /** A pool is wanted like this, new or not; returns whether it is new. */
+    public synchronized boolean apply(PoolDefinition pool) {
+        Running running = pools.get(pool.name());
+        if (running != null
+                && !running.loop().finished()
+                && sameObject(running.loop().view().pool(), pool)) {
+            running.loop().changed(pool);
+            return false;
+        }
+        start(pool.name(), loops.apply(pool, term));
+        return true;
+    }
+
+    private static boolean sameObject(PoolDefinition a, PoolDefinition b) {
+        return a.uid() == null || b.uid() == null || a.uid().equals(b.uid());
+    }
+
+    /** A pool is gone: its workers are given back. */
+    public synchronized void remove(String pool) {
+        Running running = pools.remove(pool);
+        if (running != null) {
+            running.loop().remove();
+        }
+    }
+
+    /** The names of all pools. */
+    public Collection<String> names() {
+        return List.copyOf(pools.keySet());
+    }
+
+    /** The view of a pool, {@code namespace/name}. */
+    public Optional<PoolView> pool(String name) {
+        return Optional.ofNullable(pools.get(name)).map(r -> r.loop().view());
+    }
+
+    /** The views of all pools, by name. */
+    public List<PoolView> views() {
+        return pools.values().stream()
+                .map(r -> r.loop().view())
+                .sorted(java.util.Comparator.comparing(v -> v.pool().name()))
+                .toList();
+    }
+
+    /** The view of a session. */
+    public Optional<SessionView> session(String uid) {
+        for (Running r : pools.values()) {
+            SessionView v = r.loop().view().sessions().get(uid);
+            if (v != null) {
+                return Optional.of(v);
+            }
+        }
+        return Optional.empty();
+    }
+
+    /** Posts what is wanted of a session to its pool; empty when there is no such pool. */
+    public Optional<CompletableFuture<SessionView>> want(SessionWish wish) {
+        Running r = pools.get(wish.spec().getPool());
+        return r == null ? Optional.empty() : Optional.of(r.loop().want(wish));
+    }
+
+    /** Posts to every pool that nobody wants the session any longer. */
+    public CompletableFuture<Void> unwant(String uid, String reason) {
+        return CompletableFuture.allOf(
+                pools.values().stream()
+                        .map(r -> r.loop().unwant(uid, reason))
+                        .toArray(CompletableFuture[]::new));
+    }
+
+    /** Asks all providers for their workers soon. */
+    public void workersChanged(String pool) {
+        Running r = pools.get(pool);
+        if (r != null) {
+            r.loop().workersChanged();
+        }
+    }
+
+    /** Ends all loops; workers and their sessions stay as they are. */
+    public void stop() {
+        term = 0;
+        pools.values().forEach(r -> r.thread().interrupt());
+        for (Running r : pools.values()) {
+            try {
+                r.thread().join(2_000);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                return;
+            }
+        }
+    }
+}

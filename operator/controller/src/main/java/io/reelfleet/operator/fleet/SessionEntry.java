@@ -1,0 +1,117 @@
+package io.reelfleet.operator.fleet;
+
+import io.reelfleet.api.session.v1.SessionSpec;
+import io.reelfleet.api.session.v1.SessionState;
+
+/** What the loop knows of one session; touched by the loop's thread only. */
+final class SessionEntry {
+
+    /** A command to a worker that has not been answered for good. */
+    enum Verb {
+        ADMIT,
+        SUSPEND,
+        RESUME,
+        UPDATE,
+        RELEASE
+    }
+
+    final String uid;
+    SessionWish wish;
+
+    /**
+     * Counts changes of the wish's spec; what the worker has been told is in {@link #toldVersion}.
+     */
+    long version;
+
+    long toldVersion;
+
+    /** Where it is or is being admitted; null for nowhere. */
+    String worker;
+
+    /** Of the newest ownership that was ordered or seen. */
+    long epoch;
+
+    SessionState state = SessionState.SESSION_STATE_UNSPECIFIED;
+    boolean wantsChunks = true;
+    long nextChunk;
+    String message = "";
+    long waitingSince;
+    long idleSince;
+
+    /** Its worker's reports have not named it since then; 0 while they do. */
+    long missingSince;
+
+    Verb verb;
+    long command;
+    String requestId;
+
+    /** The command has been sent and not been answered. */
+    boolean sent;
+
+    final Backoff retry = new Backoff(200, 5_000);
+
+    /** Where it goes after its release; null when it does not move. */
+    String moveTo;
+
+    int moves;
+
+    /** Workers that died under it, one after the other. */
+    int deaths;
+
+    /** The next chunk's number when it was admitted. */
+    long admittedAtChunk;
+
+    /** Where it was before this loop began is not known yet: some worker has not reported. */
+    boolean frozen;
+
+    /** Nobody wants it any longer; the reason goes into its log. */
+    String closing;
+
+    SessionView.Phase finished;
+    long finishedAt;
+
+    /** As last published. */
+    SessionView view;
+
+    SessionEntry(SessionWish wish, long now) {
+        this.uid = wish.spec().getUid();
+        this.wish = wish;
+        this.version = 1;
+        this.epoch = wish.knownEpoch();
+        this.waitingSince = now;
+    }
+
+    SessionSpec spec() {
+        return wish.spec();
+    }
+
+    boolean busy() {
+        return verb != null;
+    }
+
+    boolean suspended() {
+        return state == SessionState.SESSION_STATE_SUSPENDED;
+    }
+
+    /** Alone on its worker until it has shown that it kills none. */
+    boolean alone() {
+        return deaths >= FleetLoop.DEATHS_UNTIL_ALONE;
+    }
+
+    void clearCommand() {
+        verb = null;
+        sent = false;
+        requestId = null;
+    }
+
+    /** It is nowhere now. */
+    void leave(long now) {
+        worker = null;
+        state = SessionState.SESSION_STATE_UNSPECIFIED;
+        missingSince = 0;
+        waitingSince = now;
+        wantsChunks = true;
+        idleSince = 0;
+        toldVersion = 0;
+    }
+}

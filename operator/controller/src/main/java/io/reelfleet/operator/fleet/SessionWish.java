@@ -1,0 +1,50 @@
+package io.reelfleet.operator.fleet;
+
+import io.reelfleet.api.session.v1.SessionSpec;
+import java.time.Instant;
+
+/**
+ * What a session's owner wants.
+ *
+ * @param spec all a worker needs
+ * @param active true to generate, false to be suspended
+ * @param priority higher goes first
+ * @param source where the wish comes from
+ * @param requestId of the request that opened it; empty for none
+ * @param openedAt when it was first asked for
+ * @param knownEpoch the highest epoch that was seen before this operator started; 0 for none
+ */
+public record SessionWish(
+        SessionSpec spec,
+        boolean active,
+        int priority,
+        Source source,
+        String requestId,
+        Instant openedAt,
+        long knownEpoch) {
+
+    /** Where a session comes from. */
+    public enum Source {
+        /** A VideoSession object. */
+        VIDEO_SESSION("VideoSession"),
+        /** The allocator's OpenSession. */
+        ALLOCATOR("Allocator");
+
+        private final String title;
+
+        Source(String title) {
+            this.title = title;
+        }
+
+        /** As the allocator's API calls it. */
+        public String title() {
+            return title;
+        }
+    }
+
+    /** The same wish with another spec and another desire. */
+    public SessionWish with(SessionSpec newSpec, boolean newActive) {
+        return new SessionWish(
+                newSpec, newActive, priority, source, requestId, openedAt, knownEpoch);
+    }
+}

@@ -1,0 +1,96 @@
+package io.reelfleet.operator.fleet;
+
+import io.reelfleet.api.runtime.v1.Hello;
+import io.reelfleet.api.runtime.v1.WorkerPhase;
+import io.reelfleet.operator.workers.WorkerLink;
+import io.reelfleet.scheduler.WorkerSnapshot;
+import java.util.HashSet;
+import java.util.Set;
+
+/** What the loop knows of one worker; touched by the loop's thread only. */
+final class WorkerEntry {
+    final String name;
+    final long requestedAt;
+
+    /** Found at the provider by a loop that did not request it. */
+    final boolean found;
+
+    /** When the provider had answered Start; 0 before. */
+    long startedAt;
+
+    String endpoint;
+    WorkerLink link;
+
+    /** Counts links, so that a late report of a closed one is told apart. */
+    long linkNumber;
+
+    long dialedAt;
+
+    /** Of the last report; 0 before the first. */
+    long heardAt;
+
+    WorkerPhase reported = WorkerPhase.WORKER_PHASE_UNSPECIFIED;
+    Hello hello = Hello.getDefaultInstance();
+    long deviceBytesUsed;
+    String message = "";
+    long readyAt;
+    long emptySince;
+    boolean unknown;
+    boolean mustEmpty;
+
+    /** The policy wants it empty. */
+    boolean draining;
+
+    boolean drainSent;
+    final Backoff drain = new Backoff(200, 5_000);
+
+    /** It is being given back: it counts no longer. */
+    boolean stopping;
+
+    boolean stopSent;
+    final Backoff stop = new Backoff(500, 10_000);
+    boolean occupied;
+
+    /** Sessions that it holds though they are not its own, and whose release is under way. */
+    final Set<String> strays = new HashSet<>();
+
+    final LatencyWindow latency = new LatencyWindow();
+
+    WorkerEntry(String name, long requestedAt, boolean found) {
+        this.name = name;
+        this.requestedAt = requestedAt;
+        this.found = found;
+    }
+
+    WorkerSnapshot.Phase phase() {
+        if (unknown) {
+            return WorkerSnapshot.Phase.UNKNOWN;
+        }
+        if (draining || reported == WorkerPhase.WORKER_PHASE_DRAINING) {
+            return WorkerSnapshot.Phase.DRAINING;
+        }
+        return switch (reported) {
+            case WORKER_PHASE_READY -> WorkerSnapshot.Phase.READY;
+            case WORKER_PHASE_LOADING, WORKER_PHASE_FAILED -> WorkerSnapshot.Phase.LOADING;
+            case WORKER_PHASE_DRAINING -> WorkerSnapshot.Phase.DRAINING;
+            case WORKER_PHASE_UNSPECIFIED, UNRECOGNIZED ->
+                    endpoint == null
+                            ? WorkerSnapshot.Phase.REQUESTED
+                            : WorkerSnapshot.Phase.LOADING;
+        };
+    }
+
+    boolean failed() {
+        return reported == WorkerPhase.WORKER_PHASE_FAILED;
+    }
+
+    String title() {
+        return switch (phase()) {
+            case REQUESTED -> "Requested";
+            case LOADING -> "Loading";
+            case READY -> "Ready";
+            case DRAINING -> "Draining";
+            case UNKNOWN -> "Unknown";
+        };
+    }
+}

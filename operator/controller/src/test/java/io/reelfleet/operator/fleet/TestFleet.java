@@ -1,0 +1,437 @@
+package io.reelfleet.operator.fleet;
+
+import io.grpc.Status;
+import io.reelfleet.api.runtime.v1.AdmitRequest;
+import io.reelfleet.api.runtime.v1.AdmitResponse;
+import io.reelfleet.api.runtime.v1.ChunkStat;
+import io.reelfleet.api.runtime.v1.CommandHeader;
+import io.reelfleet.api.runtime.v1.CommandResponse;
+import io.reelfleet.api.runtime.v1.DrainRequest;
+import io.reelfleet.api.runtime.v1.Hello;
+import io.reelfleet.api.runtime.v1.ReleaseRequest;
+import io.reelfleet.api.runtime.v1.SessionCommand;
+import io.reelfleet.api.runtime.v1.SessionReport;
+import io.reelfleet.api.runtime.v1.UpdateRequest;
+import io.reelfleet.api.runtime.v1.WorkerPhase;
+import io.reelfleet.api.runtime.v1.WorkerReport;
+import io.reelfleet.api.session.v1.Control;
+import io.reelfleet.api.session.v1.SessionSpec;
+import io.reelfleet.api.session.v1.SessionState;
+import io.reelfleet.operator.workers.ProvidedWorker;
+import io.reelfleet.operator.workers.WorkerLaunch;
+import io.reelfleet.operator.workers.WorkerLink;
+import io.reelfleet.operator.workers.WorkerProvider;
+import io.reelfleet.operator.workers.WorkerStartException;
+import io.reelfleet.scheduler.LeastLoadedPolicy;
+import io.reelfleet.scheduler.PoolSettings;
+import java.time.Clock;
+import java.time.Instant;
+import java.time.ZoneId;
+import java.time.ZoneOffset;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
+
+/**
+ * A whole pool in virtual time: workers that follow the protocol in memory, one thread, no waiting.
+ */
+final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
+    static final long START_UP_MILLIS = 2_000;
+
+    /** The time that everything goes by. */
+    static final class VirtualClock extends Clock {
+        long millis = 1_700_000_000_000L;
+
+        @Override
+        public ZoneId getZone() {
+            return ZoneOffset.UTC;
+        }
+
+        @Override
+        public Clock withZone(ZoneId zone) {
+            return this;
+        }
+
+        @Override
+        public Instant instant() {
+            return Instant.ofEpochMilli(millis);
+        }
+    }
+
+    /** A session on a worker. */
+    static final class Held {
+        SessionSpec spec;
+        long epoch;
+        SessionState state = SessionState.SESSION_STATE_RUNNING;
+        long nextChunk;
+        boolean active = true;
+    }
+
+    /** A worker that does what it is told. */
+    final class Worker implements WorkerLink {
+        final String name;
+        final long bornAt = clock.millis;
+        final Map<String, Held> sessions = new LinkedHashMap<>();
+        final List<String> commands = new ArrayList<>();
+        final List<String> requestIds = new ArrayList<>();
+        WorkerPhase phase = WorkerPhase.WORKER_PHASE_LOADING;
+        String message = "";
+        boolean mute;
+        boolean fatal;
+        Status refusal;
+        long highestTerm;
+        private Consumer<WorkerReport> reports;
+        private long lastReport;
+
+        Worker(String name) {
+            this.name = name;
+        }
+
+        void live() {
+            if (phase == WorkerPhase.WORKER_PHASE_LOADING
+                    && message.isEmpty()
+                    && clock.millis - bornAt >= START_UP_MILLIS) {
+                phase = WorkerPhase.WORKER_PHASE_READY;
+            }
+            if (clock.millis - lastReport >= 500) {
+                report();
+            }
+        }
+
+        void report() {
+            if (reports == null || mute) {
+                return;
+            }
+            lastReport = clock.millis;
+            WorkerReport.Builder r =
+                    WorkerReport.newBuilder()
+                            .setHello(
+                                    Hello.newBuilder()
+                                            .setWorker(name)
+                                            .setPool(POOL)
+                                            .addControls("prompt")
+                                            .setChunkIntervalS(0.75))
+                            .setPhase(phase)
+                            .setMessage(message);
+            sessions.forEach(
+                    (uid, h) -> {
+                        if (h.state == SessionState.SESSION_STATE_RUNNING && h.active) {
+                            r.addChunks(
+                                    ChunkStat.newBuilder()
+                                            .setSessionUid(uid)
+                                            .setChunk(h.nextChunk)
+                                            .setLatencyS(0.5));
+                            h.nextChunk++;
+                            if (h.spec.getMaxChunks() > 0 && h.nextChunk >= h.spec.getMaxChunks()) {
+                                h.state = SessionState.SESSION_STATE_COMPLETED;
+                            }
+                        }
+                        r.addSessions(
+                                SessionReport.newBuilder()
+                                        .setSpec(h.spec)
+                                        .setEpoch(h.epoch)
+                                        .setState(h.state)
+                                        .setActive(h.active)
+                                        .setNextChunk(h.nextChunk));
+                    });
+            reports.accept(r.build());
+        }
+
+        private <T> CompletableFuture<T> answer(
+                String verb, CommandHeader header, java.util.function.Supplier<T> act) {
+            if (mute) {
+                return CompletableFuture.failedFuture(Status.UNAVAILABLE.asRuntimeException());
+            }
+            commands.add(verb + " " + header.getSessionUid() + " " + header.getEpoch());
+            requestIds.add(header.getRequestId());
+            if (refusal != null) {
+                Status status = refusal;
+                refusal = null;
+                return CompletableFuture.failedFuture(status.asRuntimeException());
+            }
+            if (header.getTerm() < highestTerm) {
+                return CompletableFuture.failedFuture(
+                        Status.FAILED_PRECONDITION
+                                .withDescription("STALE_TERM " + highestTerm)
+                                .asRuntimeException());
+            }
+            highestTerm = header.getTerm();
+            return CompletableFuture.completedFuture(act.get());
+        }
+
+        private CommandResponse reply(Held h) {
+            return CommandResponse.newBuilder().setState(h.state).setNextChunk(h.nextChunk).build();
+        }
+
+        @Override
+        public CompletableFuture<AdmitResponse> admit(AdmitRequest request) {
+            String uid = request.getSpec().getUid();
+            long known = log.getOrDefault(uid, 0L);
+            if (!mute && request.getHeader().getEpoch() <= known && refusal == null) {
+                return CompletableFuture.failedFuture(
+                        Status.FAILED_PRECONDITION
+                                .withDescription("STALE_EPOCH the log is at epoch " + known)
+                                .asRuntimeException());
+            }
+            return answer(
+                    "admit",
+                    request.getHeader(),
+                    () -> {
+                        Held h = new Held();
+                        h.spec = request.getSpec();
+                        h.epoch = request.getHeader().getEpoch();
+                        h.nextChunk = chunks.getOrDefault(uid, 0L);
+                        log.put(uid, h.epoch);
+                        if (fatal) {
+                            kill(name);
+                        } else {
+                            sessions.put(uid, h);
+                        }
+                        return AdmitResponse.newBuilder()
+                                .setEpoch(h.epoch)
+                                .setNextChunk(h.nextChunk)
+                                .build();
+                    });
+        }
+
+        @Override
+        public CompletableFuture<CommandResponse> suspend(SessionCommand request) {
+            return answer(
+                    "suspend",
+                    request.getHeader(),
+                    () -> {
+                        Held h = sessions.get(request.getHeader().getSessionUid());
+                        h.state = SessionState.SESSION_STATE_SUSPENDED;
+                        return reply(h);
+                    });
+        }
+
+        @Override
+        public CompletableFuture<CommandResponse> resume(SessionCommand request) {
+            return answer(
+                    "resume",
+                    request.getHeader(),
+                    () -> {
+                        Held h = sessions.get(request.getHeader().getSessionUid());
+                        h.state = SessionState.SESSION_STATE_RUNNING;
+                        return reply(h);
+                    });
+        }
+
+        @Override
+        public CompletableFuture<CommandResponse> update(UpdateRequest request) {
+            return answer(
+                    "update",
+                    request.getHeader(),
+                    () -> {
+                        Held h = sessions.get(request.getHeader().getSessionUid());
+                        h.spec = request.getSpec();
+                        return reply(h);
+                    });
+        }
+
+        @Override
+        public CompletableFuture<CommandResponse> release(ReleaseRequest request) {
+            return answer(
+                    request.getEnd() ? "end" : "release",
+                    request.getHeader(),
+                    () -> {
+                        Held h = sessions.remove(request.getHeader().getSessionUid());
+                        if (h == null) {
+                            return CommandResponse.getDefaultInstance();
+                        }
+                        chunks.put(h.spec.getUid(), h.nextChunk);
+                        return reply(h);
+                    });
+        }
+
+        @Override
+        public CompletableFuture<CommandResponse> drain(DrainRequest request) {
+            commands.add("drain");
+            phase = WorkerPhase.WORKER_PHASE_DRAINING;
+            return CompletableFuture.completedFuture(CommandResponse.getDefaultInstance());
+        }
+
+        @Override
+        public void close() {
+            reports = null;
+        }
+    }
+
+    static final String POOL = "default/demo";
+
+    final VirtualClock clock = new VirtualClock();
+    final Map<String, Worker> workers = new LinkedHashMap<>();
+
+    /** Highest epoch in each session's log. */
+    final Map<String, Long> log = new LinkedHashMap<>();
+
+    /** Chunks in each session's log, as of its last release. */
+    final Map<String, Long> chunks = new LinkedHashMap<>();
+
+    final List<FleetListener.Occurrence> occurrences = new ArrayList<>();
+    final List<String> stopped = new ArrayList<>();
+    boolean deposed;
+    String startProblem;
+    boolean nextIsFatal;
+    private int names;
+    FleetLoop loop;
+    PoolDefinition pool;
+
+    TestFleet(int capacity, int min, int max) {
+        this(PoolSettings.Mode.REACTIVE, capacity, min, max);
+    }
+
+    TestFleet(PoolSettings.Mode mode, int capacity, int min, int max) {
+        pool = pool(mode, capacity, min, max);
+        loop = newLoop(1);
+    }
+
+    static PoolDefinition pool(PoolSettings.Mode mode, int capacity, int min, int max) {
+        return new PoolDefinition(
+                POOL,
+                null,
+                1,
+                "shapes",
+                new PoolSettings(
+                        mode, capacity, min, max, min, 1, 10_000, 2_000, 750, 0.01, 750, true, 2,
+                        30_000),
+                Map.of("reelfleet.model.uri", "builtin:shapes"),
+                Set.of(),
+                null);
+    }
+
+    FleetLoop newLoop(long term) {
+        return new FleetLoop(
+                pool,
+                new FleetSettings(100, 5_000, 3_000, 15_000, 60),
+                new LeastLoadedPolicy(),
+                this,
+                this,
+                Runnable::run,
+                clock,
+                () -> "w" + (++names),
+                new FleetListener() {
+                    @Override
+                    public void changed(String changedPool, Set<String> sessions) {}
+
+                    @Override
+                    public void happened(Occurrence occurrence) {
+                        occurrences.add(occurrence);
+                    }
+                },
+                term,
+                () -> deposed = true);
+    }
+
+    /** Another operator takes over: a new loop with the next term that knows these sessions. */
+    void restart(long term, SessionWish... known) {
+        loop = newLoop(term);
+        for (SessionWish w : known) {
+            loop.want(w);
+        }
+    }
+
+    /** Lets time pass. */
+    void run(double seconds) {
+        long until = clock.millis + Math.round(seconds * 1000);
+        while (clock.millis < until) {
+            clock.millis += 100;
+            List.copyOf(workers.values()).forEach(Worker::live);
+            step();
+        }
+    }
+
+    void step() {
+        try {
+            loop.step(0);
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    void kill(String name) {
+        Worker w = workers.remove(name);
+        w.mute = true;
+    }
+
+    static SessionWish wish(String uid) {
+        return wish(uid, true);
+    }
+
+    static SessionWish wish(String uid, boolean active) {
+        return new SessionWish(
+                SessionSpec.newBuilder()
+                        .setUid(uid)
+                        .setName(uid)
+                        .setNamespace("default")
+                        .setPool(POOL)
+                        .addControls(Control.newBuilder().setKind("prompt").setText("a red circle"))
+                        .build(),
+                active,
+                0,
+                SessionWish.Source.ALLOCATOR,
+                "",
+                Instant.EPOCH,
+                0);
+    }
+
+    SessionView session(String uid) {
+        return loop.view().sessions().get(uid);
+    }
+
+    Worker workerOf(String uid) {
+        return workers.get(session(uid).worker());
+    }
+
+    @Override
+    public void start(WorkerLaunch launch) throws WorkerStartException {
+        if (startProblem != null) {
+            throw new WorkerStartException(startProblem);
+        }
+        Worker w = new Worker(launch.name());
+        w.fatal = nextIsFatal;
+        workers.put(launch.name(), w);
+    }
+
+    @Override
+    public void stop(String stoppedPool, String worker) {
+        stopped.add(worker);
+        Worker w = workers.remove(worker);
+        if (w != null) {
+            w.mute = true;
+        }
+    }
+
+    @Override
+    public List<ProvidedWorker> list(String listedPool) {
+        return workers.values().stream()
+                .map(
+                        w ->
+                                new ProvidedWorker(
+                                        w.name,
+                                        w.name,
+                                        Instant.ofEpochMilli(w.bornAt),
+                                        false,
+                                        null))
+                .toList();
+    }
+
+    @Override
+    public WorkerLink dial(
+            String endpoint, long term, Consumer<WorkerReport> reports, Runnable staleTerm) {
+        Worker w = workers.get(endpoint);
+        if (term < w.highestTerm) {
+            staleTerm.run();
+        } else {
+            w.highestTerm = term;
+            w.reports = reports;
+            w.report();
+        }
+        return w;
+    }
+}
