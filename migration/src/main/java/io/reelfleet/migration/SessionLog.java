@@ -80,6 +80,17 @@ public final class SessionLog {
         return reader.newestChunks(count);
     }
 
+    /** Chunk {@code k}, which must be below {@link #nextChunk}. */
+    public Chunk chunk(long k) throws StoreException {
+        return reader.chunk(k)
+                .map(LogEntry::getChunk)
+                .orElseThrow(
+                        () ->
+                                new LogCorruptException(
+                                        "the log of session %s has no chunk %d although later ones exist"
+                                                .formatted(sessionUid(), k)));
+    }
+
     /**
      * Takes the session over: appends {@code owner} with {@code newEpoch}, whose next chunk is set
      * here. Done when the newest owner is this worker with this epoch already.
@@ -119,11 +130,12 @@ public final class SessionLog {
     /**
      * Appends the next chunk. When this returns, the chunk is stored and may be shown.
      *
+     * @return the entry as it is stored
      * @throws FencedException when another owner took the session over; it is lost to this one
      * @throws StoreException when the outcome is unknown or the store refuses; may be tried again
      *     with the same chunk
      */
-    public void append(Chunk chunk) throws StoreException, FencedException {
+    public LogEntry append(Chunk chunk) throws StoreException, FencedException {
         if (chunk.getChunk() != nextChunk) {
             throw new IllegalArgumentException(
                     "chunk %d appended where %d comes next".formatted(chunk.getChunk(), nextChunk));
@@ -138,6 +150,7 @@ public final class SessionLog {
                             .formatted(nextChunk, sessionUid(), epoch));
         }
         nextChunk++;
+        return stored;
     }
 
     /** Appends the End entry; nothing can follow it. */

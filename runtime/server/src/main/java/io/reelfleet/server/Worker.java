@@ -1,0 +1,181 @@
+package io.reelfleet.server;
+
+import io.quarkus.runtime.ShutdownEvent;
+import io.reelfleet.api.runtime.v1.ChunkStat;
+import io.reelfleet.api.runtime.v1.Hello;
+import io.reelfleet.engine.Engine;
+import io.reelfleet.engine.EngineOptions;
+import io.reelfleet.engine.GenerationOverrides;
+import io.reelfleet.engine.ModelDescription;
+import io.reelfleet.engine.ModelException;
+import io.reelfleet.engine.ModelFolder;
+import io.reelfleet.migration.ChunkStore;
+import io.reelfleet.migration.ChunkStores;
+import io.reelfleet.migration.StoreException;
+import io.reelfleet.migration.StoreProbe;
+import io.reelfleet.migration.StoreUnsafeException;
+import io.reelfleet.server.session.EngineGenerators;
+import io.reelfleet.server.session.Generators;
+import io.reelfleet.server.session.LoopListener;
+import io.reelfleet.server.session.LoopSettings;
+import io.reelfleet.server.session.PaceSettings;
+import io.reelfleet.server.session.SessionLoop;
+import jakarta.enterprise.event.Observes;
+import jakarta.inject.Singleton;
+import java.time.Clock;
+import org.eclipse.microprofile.config.inject.ConfigProperty;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** This process's session loop, from when it listens until it is told to stop. */
+@Singleton
+class Worker implements LoopListener {
+    private static final Logger LOG = LoggerFactory.getLogger(Worker.class);
+    private static final int PROTOCOL_VERSION = 1;
+    private static final int STATE_VERSION = 1;
+
+    private final Clock clock = new MonotonicClock();
+    private final ReportStream reports;
+    private final WorkerMetrics metrics;
+    private final String build;
+    private volatile WorkerSettings settings;
+    private volatile ChunkStore store;
+    private volatile SessionLoop loop;
+
+    Worker(
+            ReportStream reports,
+            WorkerMetrics metrics,
+            @ConfigProperty(name = "quarkus.application.version", defaultValue = "dev")
+                    String build) {
+        this.reports = reports;
+        this.metrics = metrics;
+        this.build = build;
+    }
+
+    /** Opens the store and begins to load the model; commands are answered from now on. */
+    void start(WorkerSettings current, String endpoint) {
+        settings = current;
+        try {
+            store = ChunkStores.open(current.store());
+        } catch (StoreException e) {
+            throw new StartupProblem(e.getMessage(), e);
+        }
+        loop =
+                new SessionLoop(
+                        new LoopSettings(
+                                current.name(),
+                                endpoint,
+                                current.latencyTarget(),
+                                current.idleTimeout(),
+                                new PaceSettings(current.viewerBuffer(), current.viewerTimeout())),
+                        store,
+                        this::load,
+                        clock,
+                        this);
+        metrics.observe(loop);
+        reports.serve(loop, this::hello);
+        loop.start();
+    }
+
+    /** The loop, or nothing while the worker is not started. */
+    SessionLoop loop() {
+        return loop;
+    }
+
+    ChunkStore store() {
+        return store;
+    }
+
+    void stop(@Observes ShutdownEvent event) throws InterruptedException {
+        if (loop != null) {
+            loop.stop();
+            reports.close();
+            store.close();
+        }
+    }
+
+    @Override
+    public void changed() {
+        reports.wake();
+    }
+
+    @Override
+    public void chunkStored(ChunkStat stat) {
+        metrics.chunkStored(stat);
+        reports.add(stat);
+    }
+
+    @Override
+    public void storeFailed(String sessionUid, String reason) {
+        metrics.storeFailed();
+    }
+
+    private Generators load() throws ModelException {
+        probeStore();
+        long started = System.nanoTime();
+        ModelFolder folder = ModelFolder.resolve(settings.modelUri(), settings.modelCache());
+        Engine engine =
+                Engine.load(
+                        folder,
+                        new EngineOptions(
+                                settings.threads(),
+                                settings.deviceMemory(),
+                                settings.hostMemory(),
+                                GenerationOverrides.none()));
+        String revision = engine.model().revision();
+        if (settings.modelRevision().isPresent()
+                && !settings.modelRevision().get().equals(revision)) {
+            engine.close();
+            throw new ModelException(
+                    "reelfleet.model.revision is %s, but the folder %s has %s: write that revision or mount the model that belongs to it"
+                            .formatted(
+                                    settings.modelRevision().get(), settings.modelUri(), revision));
+        }
+        LOG.info("model loaded in {} ms", (System.nanoTime() - started) / 1_000_000);
+        return new EngineGenerators(engine);
+    }
+
+    /** A store that cannot be reached may come back; one that is unsafe stays so. */
+    private void probeStore() throws ModelException {
+        while (true) {
+            try {
+                StoreProbe.check(store);
+                return;
+            } catch (StoreUnsafeException e) {
+                throw new ModelException("StoreUnsafe: " + e.getMessage(), e);
+            } catch (StoreException e) {
+                LOG.warn("waiting for the chunk store: {}", e.getMessage());
+                loop.waiting(e.getMessage());
+                try {
+                    Thread.sleep(1000);
+                } catch (InterruptedException interrupted) {
+                    throw new ModelException("stopped while waiting for the chunk store", e);
+                }
+            }
+        }
+    }
+
+    private Hello hello() {
+        Hello.Builder hello =
+                Hello.newBuilder()
+                        .setWorker(settings.name())
+                        .setPool(settings.pool())
+                        .setProtocolVersion(PROTOCOL_VERSION)
+                        .setStateVersion(STATE_VERSION)
+                        .setBuild(build)
+                        .setDevice("cpu")
+                        .setDeviceBytesLimit(settings.deviceMemory())
+                        .setHostBytesLimit(settings.hostMemory())
+                        .setThreads(settings.threads());
+        loop.model().ifPresent(model -> describe(hello, model));
+        return hello.build();
+    }
+
+    private static void describe(Hello.Builder hello, ModelDescription model) {
+        hello.setModel(model.name())
+                .setModelRevision(model.revision())
+                .setSessionBytes(model.sessionBytes())
+                .setChunkIntervalS(model.chunkIntervalSeconds())
+                .addAllControls(model.controls());
+    }
+}

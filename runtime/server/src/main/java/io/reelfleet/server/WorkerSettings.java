@@ -1,0 +1,175 @@
+package io.reelfleet.server;
+
+import java.net.InetAddress;
+import java.net.UnknownHostException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.NoSuchElementException;
+import java.util.Optional;
+import org.eclipse.microprofile.config.Config;
+import org.eclipse.microprofile.config.ConfigProvider;
+
+/** The worker's settings, as docs/developers/processes.md lists them. */
+record WorkerSettings(Config config) {
+
+    static WorkerSettings current() {
+        return new WorkerSettings(ConfigProvider.getConfig());
+    }
+
+    String store() {
+        return text("reelfleet.store")
+                .orElseThrow(
+                        () ->
+                                new StartupProblem(
+                                        "reelfleet.store is not set: write file:/dir or s3://bucket/prefix, the chunk store that workers and gateways share"));
+    }
+
+    String name() {
+        return text("reelfleet.worker.name")
+                .orElseGet(
+                        () ->
+                                text("HOSTNAME")
+                                        .orElseGet(
+                                                () -> "worker-" + ProcessHandle.current().pid()));
+    }
+
+    String pool() {
+        return text("reelfleet.worker.pool").orElse("");
+    }
+
+    String listenHost() {
+        return text("quarkus.http.host").orElse("127.0.0.1");
+    }
+
+    /** The host that others reach this worker by. */
+    String advertise() {
+        return text("reelfleet.worker.advertise")
+                .orElseGet(
+                        () -> {
+                            if (!listenHost().equals("0.0.0.0")) {
+                                return listenHost();
+                            }
+                            try {
+                                return InetAddress.getLocalHost().getHostAddress();
+                            } catch (UnknownHostException e) {
+                                throw new StartupProblem(
+                                        "reelfleet.worker.advertise is not set and this machine's address is unknown: write the host or IP that others reach this worker by",
+                                        e);
+                            }
+                        });
+    }
+
+    String modelUri() {
+        return text("reelfleet.model.uri")
+                .orElseThrow(
+                        () ->
+                                new StartupProblem(
+                                        "reelfleet.model.uri is not set: write builtin:shapes or file:/dir"));
+    }
+
+    Optional<String> modelRevision() {
+        return text("reelfleet.model.revision");
+    }
+
+    /** Where models that come out of the program or a download are unpacked. */
+    Path modelCache() {
+        return text("reelfleet.model.cache")
+                .map(Path::of)
+                .orElseGet(
+                        () ->
+                                Path.of(
+                                        System.getProperty("java.io.tmpdir"),
+                                        "reelfleet-models-" + System.getProperty("user.name")));
+    }
+
+    int threads() {
+        return number("reelfleet.worker.threads", 1);
+    }
+
+    Duration latencyTarget() {
+        return duration("reelfleet.worker.latency-target", Duration.ofMillis(750));
+    }
+
+    Duration idleTimeout() {
+        return duration("reelfleet.worker.idle-timeout", Duration.ofSeconds(30));
+    }
+
+    Duration viewerTimeout() {
+        return duration("reelfleet.worker.viewer-timeout", Duration.ofSeconds(10));
+    }
+
+    int viewerBuffer() {
+        return number("reelfleet.worker.viewer-buffer", 3);
+    }
+
+    long deviceMemory() {
+        return bytes("reelfleet.worker.device-memory", "4Gi");
+    }
+
+    long hostMemory() {
+        return bytes("reelfleet.worker.host-memory", "8Gi");
+    }
+
+    Optional<Path> endpointFile() {
+        return text("reelfleet.endpoint-file").map(Path::of);
+    }
+
+    Optional<Long> parentPid() {
+        return text("reelfleet.parent-pid").map(Long::valueOf);
+    }
+
+    Optional<Path> tlsDir() {
+        return text("reelfleet.tls.dir").map(Path::of);
+    }
+
+    boolean insecure() {
+        return text("reelfleet.insecure").map(Boolean::valueOf).orElse(false);
+    }
+
+    /** A port as it is now: Quarkus puts the one it got where it was asked for any. */
+    int port(String name) {
+        String got = System.getProperty(name);
+        return Integer.parseInt(got != null ? got : text(name).orElse("0"));
+    }
+
+    int port() {
+        return port(tlsDir().isPresent() ? "quarkus.http.ssl-port" : "quarkus.http.port");
+    }
+
+    private long bytes(String name, String otherwise) {
+        return ByteSize.parse(name, text(name).orElse(otherwise));
+    }
+
+    private int number(String name, int otherwise) {
+        Optional<String> text = text(name);
+        try {
+            int value = text.map(Integer::parseInt).orElse(otherwise);
+            if (value < 1) {
+                throw new StartupProblem("%s is %d: write 1 or more".formatted(name, value));
+            }
+            return value;
+        } catch (NumberFormatException e) {
+            throw new StartupProblem(
+                    "%s is '%s': write a whole number".formatted(name, text.orElse("")), e);
+        }
+    }
+
+    private Duration duration(String name, Duration otherwise) {
+        try {
+            return config.getOptionalValue(name, Duration.class).orElse(otherwise);
+        } catch (IllegalArgumentException e) {
+            throw new StartupProblem(
+                    "%s is '%s': write a duration such as 750ms or 30s"
+                            .formatted(name, text(name).orElse("")),
+                    e);
+        }
+    }
+
+    private Optional<String> text(String name) {
+        try {
+            return config.getOptionalValue(name, String.class).filter(s -> !s.isBlank());
+        } catch (NoSuchElementException e) {
+            return Optional.empty();
+        }
+    }
+}

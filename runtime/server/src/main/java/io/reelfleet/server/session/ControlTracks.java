@@ -1,0 +1,122 @@
+package io.reelfleet.server.session;
+
+import io.reelfleet.api.session.v1.Control;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * A session's controls over its chunks: those of its spec, and on top of them those that were sent
+ * live. Of one kind the one that begins last is in force, and of two that begin together the one
+ * that came last.
+ *
+ * <p>Used by the loop's thread alone.
+ */
+final class ControlTracks {
+    static final String PROMPT = "prompt";
+
+    private List<Control> spec;
+    private final List<Control> live = new ArrayList<>();
+
+    ControlTracks(List<Control> spec) {
+        this.spec = List.copyOf(spec);
+    }
+
+    /**
+     * The controls in force at chunk {@code k}, at most one of each kind (and role), sorted by
+     * kind.
+     */
+    List<Control> inForce(long k) {
+        List<Control> result = new ArrayList<>();
+        for (Control control : all()) {
+            boolean applies =
+                    control.getFromChunk() <= k
+                            && (!control.hasToChunk() || k < control.getToChunk());
+            if (applies) {
+                Optional<Control> other =
+                        result.stream().filter(c -> sameTrack(c, control)).findFirst();
+                if (other.isEmpty() || other.get().getFromChunk() <= control.getFromChunk()) {
+                    other.ifPresent(result::remove);
+                    result.add(control);
+                }
+            }
+        }
+        result.sort(Comparator.comparing(Control::getKind).thenComparing(Control::getRole));
+        return result;
+    }
+
+    /** The prompt in force at chunk {@code k}; empty text when there is none. */
+    String prompt(long k) {
+        return prompt(inForce(k));
+    }
+
+    static String prompt(List<Control> controls) {
+        return controls.stream()
+                .filter(c -> c.getKind().equals(PROMPT))
+                .map(Control::getText)
+                .findFirst()
+                .orElse("");
+    }
+
+    /** Puts {@code control} in force from chunk {@code k} on. */
+    void send(Control control, long k) {
+        live.removeIf(c -> sameTrack(c, control) && c.getFromChunk() >= k);
+        live.add(control.toBuilder().setFromChunk(k).clearToChunk().build());
+    }
+
+    /**
+     * Takes a changed spec over from chunk {@code k} on: a kind whose controls changed begins anew,
+     * the others keep what was sent live.
+     */
+    void update(List<Control> newSpec, long k) {
+        for (String kind : kinds(newSpec)) {
+            List<Control> before = ofKind(spec, kind);
+            List<Control> after = ofKind(newSpec, kind);
+            if (!before.equals(after)) {
+                live.removeIf(c -> c.getKind().equals(kind));
+                for (Control control : after) {
+                    live.add(
+                            control.toBuilder()
+                                    .setFromChunk(Math.max(k, control.getFromChunk()))
+                                    .build());
+                }
+            }
+        }
+        spec = List.copyOf(newSpec);
+    }
+
+    /**
+     * Goes on where the log's newest chunk stands: what was in force there and is not from the spec
+     * had been sent live.
+     */
+    void restore(List<Control> inForceAtNewest) {
+        for (Control control : inForceAtNewest) {
+            if (!spec.contains(control)) {
+                live.add(control);
+            }
+        }
+    }
+
+    private List<Control> all() {
+        List<Control> all = new ArrayList<>(spec);
+        all.addAll(live);
+        return all;
+    }
+
+    private static Set<String> kinds(List<Control> controls) {
+        Set<String> kinds = new HashSet<>();
+        controls.forEach(c -> kinds.add(c.getKind()));
+        return kinds;
+    }
+
+    private static List<Control> ofKind(List<Control> controls, String kind) {
+        return controls.stream().filter(c -> c.getKind().equals(kind)).toList();
+    }
+
+    private static boolean sameTrack(Control a, Control b) {
+        return a.getKind().equals(b.getKind()) && a.getRole().equals(b.getRole());
+    }
+}

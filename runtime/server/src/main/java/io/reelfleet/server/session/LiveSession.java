@@ -1,0 +1,109 @@
+package io.reelfleet.server.session;
+
+import io.reelfleet.api.runtime.v1.SessionReport;
+import io.reelfleet.api.session.v1.SessionSpec;
+import io.reelfleet.api.session.v1.SessionState;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+
+/**
+ * A session on this worker. The loop's thread alone touches it, but for what is marked otherwise.
+ */
+final class LiveSession {
+    /** Chunks that may be on their way into the log while the next is generated. */
+    private static final int MOST_PENDING = 2;
+
+    /** A viewer's control that waits for its chunk. */
+    record Sent(long chunk, CompletableFuture<Long> applied) {}
+
+    final String uid;
+    final long epoch;
+    final SessionWriter writer;
+
+    /** Safe for use by many threads. */
+    final ChunkFeed feed = new ChunkFeed();
+
+    /** Completed on the loop's thread when the session has left LOADING for the first time. */
+    final CompletableFuture<Void> loaded = new CompletableFuture<>();
+
+    /** What reports say; written by the loop's thread, read by any. */
+    volatile SessionReport report = SessionReport.getDefaultInstance();
+
+    SessionSpec spec;
+    SessionState state = SessionState.SESSION_STATE_LOADING;
+    ControlTracks controls;
+    Pace pace;
+
+    /**
+     * Null while the session has no state in the engine: suspended beyond the host's limit, ended,
+     * failed.
+     */
+    Generator generator;
+
+    long nextToGenerate;
+    long nextStored;
+    int pending;
+    boolean inChunk;
+    Instant due;
+    String prompt = "";
+
+    /** Suspended by this worker for being idle, not by command; it comes back by itself. */
+    boolean offloaded;
+
+    boolean active;
+    Instant lastActive;
+    Instant suspendedAt;
+    Instant forgetAt;
+    String lastError = "";
+    final List<Sent> sent = new ArrayList<>();
+
+    LiveSession(SessionSpec spec, long epoch, SessionWriter writer, Instant now) {
+        this.uid = spec.getUid();
+        this.spec = spec;
+        this.epoch = epoch;
+        this.writer = writer;
+        this.controls = new ControlTracks(spec.getControlsList());
+        this.lastActive = now;
+    }
+
+    boolean is(SessionState other) {
+        return state == other;
+    }
+
+    boolean over() {
+        return is(SessionState.SESSION_STATE_COMPLETED) || is(SessionState.SESSION_STATE_FAILED);
+    }
+
+    /** Whether a step can be taken now, apart from when the chunk is due. */
+    boolean canStep() {
+        return is(SessionState.SESSION_STATE_RUNNING)
+                && generator != null
+                && pending < MOST_PENDING;
+    }
+
+    /** The next chunk that has not begun. */
+    long nextToBegin() {
+        return inChunk ? nextToGenerate + 1 : nextToGenerate;
+    }
+
+    void acknowledge(long storedChunk) {
+        for (Iterator<Sent> i = sent.iterator(); i.hasNext(); ) {
+            Sent control = i.next();
+            if (control.chunk <= storedChunk) {
+                control.applied.complete(control.chunk);
+                i.remove();
+            }
+        }
+    }
+
+    void closeGenerator() {
+        if (generator != null) {
+            generator.close();
+            generator = null;
+        }
+        inChunk = false;
+    }
+}

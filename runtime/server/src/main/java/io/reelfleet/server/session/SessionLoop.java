@@ -1,0 +1,1167 @@
+package io.reelfleet.server.session;
+
+import com.google.protobuf.Timestamp;
+import io.reelfleet.api.log.v1.End;
+import io.reelfleet.api.log.v1.LogEntry;
+import io.reelfleet.api.log.v1.Owner;
+import io.reelfleet.api.runtime.v1.ChunkStat;
+import io.reelfleet.api.runtime.v1.SessionReport;
+import io.reelfleet.api.session.v1.Control;
+import io.reelfleet.api.session.v1.SessionSpec;
+import io.reelfleet.api.session.v1.SessionState;
+import io.reelfleet.engine.DoesNotFitException;
+import io.reelfleet.engine.GeneratedChunk;
+import io.reelfleet.engine.InvalidPromptException;
+import io.reelfleet.engine.ModelDescription;
+import io.reelfleet.engine.ModelException;
+import io.reelfleet.engine.SessionParameters;
+import io.reelfleet.engine.StoredChunk;
+import io.reelfleet.migration.ChunkStore;
+import io.reelfleet.migration.FencedException;
+import io.reelfleet.migration.StoreException;
+import io.reelfleet.server.media.SegmentEncoder;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The worker's one engine thread: takes commands from a mailbox between denoising steps, and
+ * advances the session whose chunk has been due longest by one step at a time.
+ *
+ * <p>A finished chunk goes to its session's writer; the next may begin meanwhile. Commands answer
+ * by futures, completed on the loop's or a writer's thread. The methods are safe for use by many
+ * threads.
+ */
+public final class SessionLoop {
+    private static final Logger LOG = LoggerFactory.getLogger(SessionLoop.class);
+
+    /** How long an idle loop sleeps at most: so late it may notice that a viewer left. */
+    private static final Duration LONGEST_WAIT = Duration.ofMillis(250);
+
+    /** How long a fenced session stays in the reports, so that its operator hears of it. */
+    private static final Duration SHOW_FENCED = Duration.ofSeconds(30);
+
+    /** Where the worker stands. */
+    public enum Phase {
+        LOADING,
+        READY,
+        DRAINING,
+        FAILED
+    }
+
+    /** Loads the model; runs on the loop's thread, the only one that touches the engine. */
+    public interface Loader {
+        Generators load() throws ModelException;
+    }
+
+    /** Answer to an admission. */
+    public record Admitted(long epoch, long nextChunk) {}
+
+    /** Answer to a command. */
+    public record Standing(SessionState state, long nextChunk) {}
+
+    /**
+     * Answer to controls.
+     *
+     * @param chunk the first chunk they are in force for
+     * @param applied completed once that chunk is stored
+     */
+    public record Controlled(long chunk, CompletableFuture<Long> applied) {}
+
+    private final LoopSettings settings;
+    private final ChunkStore store;
+    private final Clock clock;
+    private final LoopListener listener;
+    private final Thread thread;
+    private final BlockingQueue<Runnable> mailbox = new LinkedBlockingQueue<>();
+    private final Map<String, LiveSession> sessions = new ConcurrentHashMap<>();
+
+    private volatile Phase phase = Phase.LOADING;
+    private volatile String message = "";
+    private volatile boolean stopping;
+    private volatile Optional<ModelDescription> model = Optional.empty();
+    private volatile Memory memory = new Memory(0, 0, 0);
+    private Generators engine;
+    private SegmentEncoder encoder;
+
+    /** Bytes in use by sessions. */
+    public record Memory(long deviceUsed, long deviceLimit, long hostUsed) {}
+
+    public SessionLoop(
+            LoopSettings settings,
+            ChunkStore store,
+            Loader loader,
+            Clock clock,
+            LoopListener listener) {
+        this.settings = settings;
+        this.store = store;
+        this.clock = clock;
+        this.listener = listener;
+        this.thread = Thread.ofPlatform().name("engine").unstarted(() -> run(loader));
+    }
+
+    public void start() {
+        thread.start();
+    }
+
+    public Phase phase() {
+        return phase;
+    }
+
+    /** Why the phase is not READY, in a sentence; empty when it is. */
+    public String message() {
+        return message;
+    }
+
+    /** What the loaded model is; empty while it loads or when it could not be. */
+    public Optional<ModelDescription> model() {
+        return model;
+    }
+
+    public Memory memory() {
+        return memory;
+    }
+
+    /** All sessions here as they stand now. */
+    public List<SessionReport> sessions() {
+        return sessions.values().stream().map(s -> s.report).toList();
+    }
+
+    /** The stored chunks of a session that is here. */
+    public Optional<ChunkFeed> feed(String uid) {
+        return Optional.ofNullable(sessions.get(uid)).map(s -> s.feed);
+    }
+
+    /** While it loads: why that takes longer, in a sentence. */
+    public void waiting(String sentence) {
+        message = sentence;
+        listener.changed();
+    }
+
+    // Commands.
+
+    /** Takes a session over; answers once its Owner entry is stored. */
+    public CompletableFuture<Admitted> admit(
+            SessionSpec spec, long epoch, long term, boolean suspended) {
+        CompletableFuture<Admitted> answer = new CompletableFuture<>();
+        post(answer, () -> admitNow(spec, epoch, term, suspended, answer));
+        return answer;
+    }
+
+    /** State off the device. */
+    public CompletableFuture<Standing> suspend(String uid, long epoch) {
+        return command(
+                uid,
+                epoch,
+                (session, answer) ->
+                        whenLoaded(
+                                session,
+                                answer,
+                                () -> {
+                                    if (session.is(SessionState.SESSION_STATE_RUNNING)) {
+                                        suspendNow(session);
+                                    }
+                                    session.offloaded = false;
+                                    refresh(session);
+                                    answer.complete(standing(session));
+                                }));
+    }
+
+    /** State back on the device. */
+    public CompletableFuture<Standing> resume(String uid, long epoch) {
+        return command(
+                uid,
+                epoch,
+                (session, answer) ->
+                        whenLoaded(
+                                session,
+                                answer,
+                                () -> {
+                                    if (session.is(SessionState.SESSION_STATE_SUSPENDED)) {
+                                        resumeNow(session, answer);
+                                    } else {
+                                        answer.complete(standing(session));
+                                    }
+                                }));
+    }
+
+    /** Changes controls, pacing and limits. */
+    public CompletableFuture<Standing> update(String uid, long epoch, SessionSpec spec) {
+        return command(uid, epoch, (session, answer) -> updateNow(session, spec, answer));
+    }
+
+    /** Forgets a session here, and ends its log if {@code end}. */
+    public CompletableFuture<Standing> release(
+            String uid, long epoch, boolean end, String reason, String endMessage) {
+        CompletableFuture<Standing> answer = new CompletableFuture<>();
+        post(
+                answer,
+                () -> {
+                    LiveSession session = existing(uid);
+                    // A higher epoch is another worker's: this one drops what it has, and may not
+                    // end the log.
+                    if (session.epoch > epoch || (end && session.epoch != epoch)) {
+                        throw stale(session, epoch);
+                    }
+                    releaseNow(session, end, reason, endMessage, answer);
+                });
+        return answer;
+    }
+
+    /** Takes no new sessions from now on. */
+    public CompletableFuture<Void> drain() {
+        CompletableFuture<Void> answer = new CompletableFuture<>();
+        post(
+                answer,
+                () -> {
+                    if (phase == Phase.READY) {
+                        phase = Phase.DRAINING;
+                        message = "draining";
+                        LOG.info("draining: {} sessions here", sessions.size());
+                        listener.changed();
+                    }
+                    answer.complete(null);
+                });
+        return answer;
+    }
+
+    /** Puts controls in force from the next chunk that begins. */
+    public CompletableFuture<Controlled> control(String uid, List<Control> controls) {
+        CompletableFuture<Controlled> answer = new CompletableFuture<>();
+        post(
+                answer,
+                () -> {
+                    LiveSession session = existing(uid);
+                    if (session.over()) {
+                        throw new Refusal(
+                                Refusal.Kind.INVALID,
+                                "session %s is over and takes no controls".formatted(uid));
+                    }
+                    long from = session.nextToBegin();
+                    check(controls);
+                    apply(session, ControlTracks.prompt(controls));
+                    controls.forEach(c -> session.controls.send(c, from));
+                    CompletableFuture<Long> applied = new CompletableFuture<>();
+                    session.sent.add(new LiveSession.Sent(from, applied));
+                    LOG.info("session {} takes controls from chunk {} on", uid, from);
+                    answer.complete(new Controlled(from, applied));
+                });
+        return answer;
+    }
+
+    /** A viewer has played up to here. Answers with the chunk that is stored next. */
+    public CompletableFuture<Long> heartbeat(String uid, String viewer, double playedSeconds) {
+        CompletableFuture<Long> answer = new CompletableFuture<>();
+        post(
+                answer,
+                () -> {
+                    LiveSession session = existing(uid);
+                    if (session.pace != null) {
+                        session.pace.heartbeat(viewer, playedSeconds, clock.instant());
+                    }
+                    answer.complete(session.nextStored);
+                });
+        return answer;
+    }
+
+    /**
+     * Stops at the next step boundary, waits a little for what is being stored, and frees
+     * everything.
+     */
+    public void stop() throws InterruptedException {
+        stopping = true;
+        mailbox.add(() -> {});
+        thread.join(Duration.ofSeconds(20));
+    }
+
+    // The loop's thread.
+
+    private void run(Loader loader) {
+        try {
+            engine = loader.load();
+            ModelDescription description = engine.model();
+            encoder =
+                    new SegmentEncoder(
+                            description.width(), description.height(), description.fps());
+            model = Optional.of(description);
+            phase = Phase.READY;
+            message = "";
+            LOG.info(
+                    "ready: model {} {}x{} at {} frames/s, {}",
+                    description.name(),
+                    description.width(),
+                    description.height(),
+                    description.fps(),
+                    engine.fingerprint());
+        } catch (ModelException | IllegalArgumentException e) {
+            fail(e.getMessage());
+        } catch (RuntimeException | Error e) {
+            LOG.error("the engine could not be started", e);
+            fail("the engine could not be started: " + e);
+        }
+        listener.changed();
+        while (!stopping) {
+            try {
+                turn();
+            } catch (InterruptedException e) {
+                stopping = true;
+            }
+        }
+        shutDown();
+    }
+
+    private void fail(String sentence) {
+        phase = Phase.FAILED;
+        message = sentence;
+        LOG.error("this worker cannot serve: {}", sentence);
+    }
+
+    private void turn() throws InterruptedException {
+        for (Runnable task = mailbox.poll(); task != null; task = mailbox.poll()) {
+            run(task);
+        }
+        Instant now = clock.instant();
+        keepHouse(now);
+        Optional<LiveSession> next = leastSlack(now);
+        if (next.isPresent()) {
+            advance(next.get());
+        } else {
+            Runnable task = mailbox.poll(untilNextDue(now).toNanos(), TimeUnit.NANOSECONDS);
+            if (task != null) {
+                run(task);
+            }
+        }
+    }
+
+    private void run(Runnable task) {
+        try {
+            task.run();
+        } catch (RuntimeException e) {
+            LOG.error("a task of the engine thread failed", e);
+        }
+        remember();
+    }
+
+    private void remember() {
+        if (engine != null) {
+            memory =
+                    new Memory(
+                            engine.deviceBytesUsed(),
+                            engine.deviceBytesLimit(),
+                            engine.hostBytesUsed());
+        }
+    }
+
+    /**
+     * Of the sessions that can step now, the one whose chunk has been due longest: it has the least
+     * slack.
+     */
+    private Optional<LiveSession> leastSlack(Instant now) {
+        LiveSession best = null;
+        Instant bestDue = null;
+        for (LiveSession session : sessions.values()) {
+            if (session.canStep()) {
+                Instant due = due(session).orElse(null);
+                if (due != null
+                        && !due.isAfter(now)
+                        && (best == null
+                                || due.isBefore(bestDue)
+                                || due.equals(bestDue) && session.uid.compareTo(best.uid) < 0)) {
+                    best = session;
+                    bestDue = due;
+                }
+            }
+        }
+        return Optional.ofNullable(best);
+    }
+
+    private Duration untilNextDue(Instant now) {
+        Duration wait = LONGEST_WAIT;
+        for (LiveSession session : sessions.values()) {
+            if (session.canStep()) {
+                Optional<Instant> due = due(session);
+                if (due.isPresent() && Duration.between(now, due.get()).compareTo(wait) < 0) {
+                    wait = Duration.between(now, due.get());
+                }
+            }
+        }
+        return wait.isNegative() ? Duration.ZERO : wait;
+    }
+
+    private Optional<Instant> due(LiveSession session) {
+        if (session.inChunk) {
+            return Optional.of(session.due);
+        }
+        if (limitReached(session)) {
+            return Optional.empty();
+        }
+        long k = session.nextToGenerate;
+        return session.pace.due(k, Frames.secondsBefore(engine.model(), k));
+    }
+
+    private void advance(LiveSession session) {
+        try {
+            if (!session.inChunk) {
+                session.due = due(session).orElseThrow();
+                apply(session, session.controls.prompt(session.nextToGenerate));
+                session.inChunk = true;
+            }
+            if (session.generator.step()) {
+                finishChunk(session);
+            }
+        } catch (Refusal e) {
+            // A prompt of a later chunk that the model does not take: the one before it stays.
+            session.lastError = e.getMessage();
+            session.prompt = session.controls.prompt(session.nextToGenerate);
+            session.inChunk = true;
+            refresh(session);
+        } catch (RuntimeException e) {
+            LOG.error("session {} failed while generating", session.uid, e);
+            failed(session, "generating failed: " + e.getMessage());
+        }
+    }
+
+    private void finishChunk(LiveSession session) {
+        GeneratedChunk chunk = session.generator.takeChunk();
+        Instant now = clock.instant();
+        List<Control> inForce = session.controls.inForce(session.nextToGenerate);
+        session.inChunk = false;
+        session.nextToGenerate++;
+        session.pending++;
+        session.pace.generated(now);
+        SessionWriter.Pending pending = new SessionWriter.Pending(chunk, inForce, session.due);
+        session.writer.run(
+                () ->
+                        session.writer.append(
+                                pending,
+                                encoder,
+                                engine.model(),
+                                settings.latencyTarget(),
+                                outcome(session, pending)));
+        if (limitReached(session)) {
+            session.closeGenerator();
+            remember();
+            session.writer.run(
+                    () ->
+                            session.writer.end(
+                                    "Completed",
+                                    "all %d chunks are generated".formatted(session.nextToGenerate),
+                                    e -> mailbox.add(() -> completed(session, "Completed", e))));
+        }
+    }
+
+    private SessionWriter.Outcome outcome(LiveSession session, SessionWriter.Pending pending) {
+        Instant handedOver = clock.instant();
+        return new SessionWriter.Outcome() {
+            @Override
+            public void stored(LogEntry entry, double generateSeconds, boolean retried) {
+                Instant now = clock.instant();
+                Duration latency = Duration.between(pending.due(), now);
+                session.feed.stored(entry);
+                listener.chunkStored(
+                        ChunkStat.newBuilder()
+                                .setSessionUid(session.uid)
+                                .setChunk(entry.getChunk().getChunk())
+                                .setLatencyS(latency.toNanos() / 1e9)
+                                .setGenerateS(generateSeconds)
+                                .setLate(latency.compareTo(settings.latencyTarget()) > 0)
+                                .setStoredAt(timestamp(now))
+                                .setMediaBytes(entry.getChunk().getMedia().getFragment().size())
+                                .build());
+                mailbox.add(
+                        () -> {
+                            session.pending--;
+                            session.nextStored = entry.getChunk().getChunk() + 1;
+                            session.lastError = "";
+                            session.pace.stored(now);
+                            if (retried) {
+                                session.pace.shift(handedOver, now);
+                                LOG.info(
+                                        "session {} goes on: chunk {} is stored",
+                                        session.uid,
+                                        entry.getChunk().getChunk());
+                            }
+                            session.acknowledge(entry.getChunk().getChunk());
+                            refresh(session);
+                        });
+            }
+
+            @Override
+            public void retrying(StoreException e) {
+                listener.storeFailed(session.uid, e.getMessage());
+                mailbox.add(
+                        () -> {
+                            if (!session.lastError.equals(e.getMessage())) {
+                                LOG.warn("session {} waits: {}", session.uid, e.getMessage());
+                                session.lastError = e.getMessage();
+                                refresh(session);
+                            }
+                        });
+            }
+
+            @Override
+            public void fenced(FencedException e) {
+                mailbox.add(() -> SessionLoop.this.fenced(session, e));
+            }
+
+            @Override
+            public void failed(Exception e) {
+                LOG.error("session {}: a chunk could not be stored", session.uid, e);
+                mailbox.add(() -> SessionLoop.this.failed(session, e.getMessage()));
+            }
+        };
+    }
+
+    private boolean limitReached(LiveSession session) {
+        long limit = session.spec.getMaxChunks();
+        if (limit > 0 && session.nextToGenerate >= limit) {
+            return true;
+        }
+        if (!session.spec.hasMaxDuration()) {
+            return false;
+        }
+        double seconds =
+                session.spec.getMaxDuration().getSeconds()
+                        + session.spec.getMaxDuration().getNanos() / 1e9;
+        return seconds > 0
+                && Frames.secondsBefore(engine.model(), session.nextToGenerate) >= seconds;
+    }
+
+    // Admission.
+
+    private void admitNow(
+            SessionSpec spec,
+            long epoch,
+            long term,
+            boolean suspended,
+            CompletableFuture<Admitted> answer) {
+        checkAdmitting();
+        String firstPrompt = check(spec);
+        LiveSession present = sessions.get(spec.getUid());
+        if (present != null) {
+            if (present.epoch > epoch) {
+                throw stale(present, epoch);
+            }
+            if (present.epoch == epoch && !present.is(SessionState.SESSION_STATE_FAILED)) {
+                present.loaded.whenComplete(
+                        (ok, e) -> {
+                            if (e == null) {
+                                answer.complete(new Admitted(epoch, present.nextStored));
+                            } else {
+                                answer.completeExceptionally(e);
+                            }
+                        });
+                return;
+            }
+            forget(present, "taken over again with epoch " + epoch);
+        }
+        Instant now = clock.instant();
+        LiveSession session =
+                new LiveSession(spec, epoch, new SessionWriter(store, spec.getUid(), clock), now);
+        if (!suspended) {
+            session.generator = open(session, firstPrompt);
+        }
+        sessions.put(session.uid, session);
+        refresh(session);
+        Owner owner =
+                Owner.newBuilder()
+                        .setWorker(settings.worker())
+                        .setEndpoint(settings.endpoint())
+                        .setTerm(term)
+                        .setSpec(spec)
+                        .setFingerprint(engine.fingerprint())
+                        .build();
+        session.writer.run(
+                () -> {
+                    try {
+                        SessionWriter.Taken taken = session.writer.takeOver(epoch, owner);
+                        session.feed.startsAt(taken.nextChunk());
+                        mailbox.add(() -> taken(session, taken, suspended, answer));
+                    } catch (FencedException e) {
+                        refuseAdmission(
+                                session,
+                                answer,
+                                new Refusal(
+                                        Refusal.Kind.STALE, "STALE_EPOCH " + e.getMessage(), e));
+                    } catch (StoreException e) {
+                        refuseAdmission(
+                                session,
+                                answer,
+                                new Refusal(Refusal.Kind.UNAVAILABLE, e.getMessage(), e));
+                    }
+                });
+    }
+
+    private void refuseAdmission(
+            LiveSession session, CompletableFuture<Admitted> answer, Refusal refusal) {
+        mailbox.add(
+                () -> {
+                    LOG.info("session {} not admitted: {}", session.uid, refusal.getMessage());
+                    session.loaded.completeExceptionally(refusal);
+                    forget(session, refusal.getMessage());
+                    answer.completeExceptionally(refusal);
+                });
+    }
+
+    private void taken(
+            LiveSession session,
+            SessionWriter.Taken taken,
+            boolean suspended,
+            CompletableFuture<Admitted> answer) {
+        Instant now = clock.instant();
+        session.nextToGenerate = taken.nextChunk();
+        session.nextStored = taken.nextChunk();
+        taken.previousSpec()
+                .ifPresent(
+                        previous -> {
+                            session.controls = new ControlTracks(previous.getControlsList());
+                            session.controls.restore(taken.newest());
+                            session.controls.update(
+                                    session.spec.getControlsList(), taken.nextChunk());
+                        });
+        session.pace = pace(session.spec, now);
+        LOG.info(
+                "session {} admitted with epoch {} at chunk {}",
+                session.uid,
+                session.epoch,
+                taken.nextChunk());
+        answer.complete(new Admitted(session.epoch, taken.nextChunk()));
+        if (sessions.get(session.uid) != session) {
+            return;
+        }
+        if (taken.end().isPresent()) {
+            session.closeGenerator();
+            session.state = SessionState.SESSION_STATE_COMPLETED;
+            session.feed.ended(taken.end().get());
+            settled(session);
+        } else if (limitReached(session)) {
+            session.closeGenerator();
+            session.writer.run(
+                    () ->
+                            session.writer.end(
+                                    "Completed",
+                                    "all %d chunks are generated".formatted(taken.nextChunk()),
+                                    e ->
+                                            mailbox.add(
+                                                    () -> {
+                                                        completed(session, "Completed", e);
+                                                        settled(session);
+                                                    })));
+        } else if (suspended) {
+            session.state = SessionState.SESSION_STATE_SUSPENDED;
+            session.suspendedAt = now;
+            settled(session);
+        } else {
+            build(session, error -> settled(session));
+        }
+    }
+
+    private void settled(LiveSession session) {
+        refresh(session);
+        session.loaded.complete(null);
+    }
+
+    /**
+     * Fills an opened generator from the newest stored chunks, once what is on its way into the log
+     * has arrived.
+     */
+    private void build(LiveSession session, Consumer<Optional<Refusal>> done) {
+        if (session.nextToGenerate == 0) {
+            running(session);
+            done.accept(Optional.empty());
+            return;
+        }
+        List<Long> wanted = session.generator.rebuildSet(session.nextToGenerate);
+        session.writer.run(
+                () -> {
+                    try {
+                        List<StoredChunk> chunks = session.writer.chunks(wanted);
+                        mailbox.add(() -> rebuild(session, chunks, done));
+                    } catch (StoreException e) {
+                        mailbox.add(
+                                () -> {
+                                    failed(session, e.getMessage());
+                                    done.accept(
+                                            Optional.of(
+                                                    new Refusal(
+                                                            Refusal.Kind.UNAVAILABLE,
+                                                            e.getMessage(),
+                                                            e)));
+                                });
+                    }
+                });
+    }
+
+    private void rebuild(
+            LiveSession session, List<StoredChunk> chunks, Consumer<Optional<Refusal>> done) {
+        if (session.generator == null) {
+            done.accept(
+                    Optional.of(new Refusal(Refusal.Kind.UNKNOWN_SESSION, "the session is gone")));
+            return;
+        }
+        try {
+            session.generator.rebuild(session.nextToGenerate, chunks);
+            session.prompt = chunks.getLast().prompt();
+            running(session);
+            done.accept(Optional.empty());
+        } catch (RuntimeException e) {
+            LOG.error("session {} could not be rebuilt", session.uid, e);
+            failed(session, "rebuilding from the log failed: " + e.getMessage());
+            done.accept(Optional.of(new Refusal(Refusal.Kind.UNAVAILABLE, session.lastError, e)));
+        }
+    }
+
+    private void running(LiveSession session) {
+        Instant now = clock.instant();
+        if (session.suspendedAt != null) {
+            session.pace.shift(session.suspendedAt, now);
+            if (session.inChunk) {
+                session.due = session.due.plus(Duration.between(session.suspendedAt, now));
+            }
+            session.suspendedAt = null;
+        }
+        session.lastActive = now;
+        session.offloaded = false;
+        session.state = SessionState.SESSION_STATE_RUNNING;
+    }
+
+    private Generator open(LiveSession session, String prompt) {
+        try {
+            session.prompt = prompt;
+            return engine.open(new SessionParameters(session.uid, session.spec.getSeed(), prompt));
+        } catch (DoesNotFitException e) {
+            throw new Refusal(Refusal.Kind.DOES_NOT_FIT, e.getMessage(), e);
+        } catch (InvalidPromptException e) {
+            throw new Refusal(Refusal.Kind.INVALID, e.getMessage(), e);
+        }
+    }
+
+    // Suspending and resuming.
+
+    private void suspendNow(LiveSession session) {
+        try {
+            session.generator.suspend();
+        } catch (DoesNotFitException e) {
+            // The log can bring it back, so nothing is lost but the chunk in flight.
+            LOG.info("session {}: {}; its state is dropped", session.uid, e.getMessage());
+            session.closeGenerator();
+        }
+        session.state = SessionState.SESSION_STATE_SUSPENDED;
+        session.suspendedAt = clock.instant();
+        LOG.info("session {} suspended before chunk {}", session.uid, session.nextToGenerate);
+    }
+
+    private void resumeNow(LiveSession session, CompletableFuture<Standing> answer) {
+        if (session.generator != null) {
+            try {
+                session.generator.resume();
+            } catch (DoesNotFitException e) {
+                throw new Refusal(Refusal.Kind.DOES_NOT_FIT, e.getMessage(), e);
+            }
+            running(session);
+            LOG.info("session {} resumed at chunk {}", session.uid, session.nextToGenerate);
+            refresh(session);
+            answer.complete(standing(session));
+            return;
+        }
+        session.generator = open(session, session.controls.prompt(session.nextToGenerate));
+        session.state = SessionState.SESSION_STATE_LOADING;
+        refresh(session);
+        build(
+                session,
+                refusal -> {
+                    refresh(session);
+                    if (refusal.isPresent()) {
+                        answer.completeExceptionally(refusal.get());
+                    } else {
+                        LOG.info(
+                                "session {} rebuilt at chunk {}",
+                                session.uid,
+                                session.nextToGenerate);
+                        answer.complete(standing(session));
+                    }
+                });
+    }
+
+    /**
+     * Notices viewers that came and went, and moves the state of sessions that idle off the device
+     * and back.
+     */
+    private void keepHouse(Instant now) {
+        for (LiveSession session : List.copyOf(sessions.values())) {
+            if (session.forgetAt != null && session.forgetAt.isBefore(now)) {
+                sessions.remove(session.uid, session);
+                listener.changed();
+                continue;
+            }
+            if (session.pace == null || session.over()) {
+                continue;
+            }
+            boolean active = session.pace.active(now);
+            if (active) {
+                session.lastActive = now;
+            }
+            if (active != session.active) {
+                session.active = active;
+                refresh(session);
+            }
+            if (!active
+                    && session.is(SessionState.SESSION_STATE_RUNNING)
+                    && session.generator != null
+                    && session.lastActive.plus(settings.idleTimeout()).isBefore(now)) {
+                suspendNow(session);
+                session.offloaded = true;
+                refresh(session);
+            } else if (active
+                    && session.offloaded
+                    && session.is(SessionState.SESSION_STATE_SUSPENDED)) {
+                comeBack(session);
+            }
+        }
+        remember();
+    }
+
+    private void comeBack(LiveSession session) {
+        try {
+            resumeNow(session, new CompletableFuture<>());
+        } catch (Refusal e) {
+            if (!session.lastError.equals(e.getMessage())) {
+                session.lastError = e.getMessage();
+                LOG.warn("session {} waits for room: {}", session.uid, e.getMessage());
+                refresh(session);
+            }
+        }
+    }
+
+    // Updates, release, ends.
+
+    private void updateNow(
+            LiveSession session, SessionSpec spec, CompletableFuture<Standing> answer) {
+        check(spec);
+        if (spec.getSeed() != session.spec.getSeed()) {
+            throw new Refusal(
+                    Refusal.Kind.INVALID,
+                    "seed of session %s cannot change from %d to %d: open another session"
+                            .formatted(session.uid, session.spec.getSeed(), spec.getSeed()));
+        }
+        whenLoaded(
+                session,
+                answer,
+                () -> {
+                    if (!session.over()) {
+                        long from = session.nextToBegin();
+                        ControlTracks changed = session.controls;
+                        changed.update(spec.getControlsList(), from);
+                        apply(session, changed.prompt(from));
+                        if (spec.getPacing() != session.spec.getPacing()) {
+                            session.pace = pace(spec, clock.instant());
+                        }
+                        session.spec = spec;
+                        if (!session.inChunk
+                                && limitReached(session)
+                                && session.generator != null) {
+                            session.closeGenerator();
+                            session.writer.run(
+                                    () ->
+                                            session.writer.end(
+                                                    "Completed",
+                                                    "its limit was set to what is generated",
+                                                    e ->
+                                                            mailbox.add(
+                                                                    () ->
+                                                                            completed(
+                                                                                    session,
+                                                                                    "Completed",
+                                                                                    e))));
+                        }
+                        refresh(session);
+                    }
+                    answer.complete(standing(session));
+                });
+    }
+
+    private void releaseNow(
+            LiveSession session,
+            boolean end,
+            String reason,
+            String endMessage,
+            CompletableFuture<Standing> answer) {
+        session.closeGenerator();
+        remember();
+        Standing standing = standing(session);
+        if (!end || session.over()) {
+            forget(session, "released");
+            LOG.info("session {} released at chunk {}", session.uid, session.nextStored);
+            answer.complete(standing);
+            return;
+        }
+        session.state = SessionState.SESSION_STATE_COMPLETED;
+        refresh(session);
+        String endReason = reason.isEmpty() ? "Deleted" : reason;
+        session.writer.run(
+                () ->
+                        session.writer.end(
+                                endReason,
+                                endMessage,
+                                e ->
+                                        mailbox.add(
+                                                () -> {
+                                                    completed(session, endReason, e);
+                                                    forget(session, "released");
+                                                    answer.complete(standing);
+                                                })));
+    }
+
+    private void completed(LiveSession session, String reason, Exception error) {
+        if (error instanceof FencedException fenced) {
+            fenced(session, fenced);
+            return;
+        }
+        if (error != null) {
+            failed(session, error.getMessage());
+            return;
+        }
+        session.state = SessionState.SESSION_STATE_COMPLETED;
+        session.active = false;
+        LOG.info("session {} ended after {} chunks", session.uid, session.nextStored);
+        session.feed.ended(End.newBuilder().setReason(reason).build());
+        refresh(session);
+    }
+
+    private void fenced(LiveSession session, FencedException e) {
+        LOG.info("{}; dropped here", e.getMessage());
+        failed(session, "FENCED " + e.getMessage());
+        session.forgetAt = clock.instant().plus(SHOW_FENCED);
+    }
+
+    private void failed(LiveSession session, String error) {
+        session.closeGenerator();
+        session.writer.close();
+        session.state = SessionState.SESSION_STATE_FAILED;
+        session.active = false;
+        session.lastError = String.valueOf(error);
+        session.feed.gone(session.lastError);
+        session.loaded.complete(null);
+        remember();
+        refresh(session);
+    }
+
+    private void forget(LiveSession session, String why) {
+        session.closeGenerator();
+        session.writer.close();
+        sessions.remove(session.uid, session);
+        session.feed.gone(why);
+        session.sent.forEach(
+                s ->
+                        s.applied()
+                                .completeExceptionally(
+                                        new Refusal(Refusal.Kind.UNKNOWN_SESSION, why)));
+        listener.changed();
+    }
+
+    private void shutDown() {
+        LOG.info("stopping at a step boundary with {} sessions", sessions.size());
+        Instant deadline = clock.instant().plus(Duration.ofSeconds(3));
+        for (LiveSession session : List.copyOf(sessions.values())) {
+            session.closeGenerator();
+            Duration left = Duration.between(clock.instant(), deadline);
+            try {
+                session.writer.drain(left.isNegative() ? Duration.ZERO : left);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+            session.feed.gone("the worker is stopping");
+        }
+        List<Runnable> rest = new ArrayList<>();
+        mailbox.drainTo(rest);
+        rest.forEach(this::run);
+        sessions.clear();
+        if (engine != null) {
+            engine.close();
+        }
+    }
+
+    // Small things.
+
+    private interface SessionCommand<T> {
+        void run(LiveSession session, CompletableFuture<T> answer);
+    }
+
+    private CompletableFuture<Standing> command(
+            String uid, long epoch, SessionCommand<Standing> command) {
+        CompletableFuture<Standing> answer = new CompletableFuture<>();
+        post(
+                answer,
+                () -> {
+                    LiveSession session = existing(uid);
+                    if (session.epoch != epoch) {
+                        throw stale(session, epoch);
+                    }
+                    command.run(session, answer);
+                });
+        return answer;
+    }
+
+    private void post(CompletableFuture<?> answer, Runnable task) {
+        if (stopping) {
+            answer.completeExceptionally(
+                    new Refusal(Refusal.Kind.UNAVAILABLE, "the worker is stopping"));
+            return;
+        }
+        mailbox.add(() -> answering(answer, task));
+    }
+
+    private static void answering(CompletableFuture<?> answer, Runnable task) {
+        try {
+            task.run();
+        } catch (Refusal e) {
+            answer.completeExceptionally(e);
+        } catch (RuntimeException e) {
+            LOG.error("a command failed", e);
+            answer.completeExceptionally(
+                    new Refusal(Refusal.Kind.UNAVAILABLE, "the worker failed: " + e, e));
+        }
+    }
+
+    private void whenLoaded(LiveSession session, CompletableFuture<?> answer, Runnable task) {
+        session.loaded.whenComplete(
+                (ok, error) -> {
+                    if (error != null) {
+                        answer.completeExceptionally(error);
+                    } else {
+                        answering(answer, task);
+                    }
+                });
+    }
+
+    private LiveSession existing(String uid) {
+        LiveSession session = sessions.get(uid);
+        if (session == null) {
+            throw new Refusal(
+                    Refusal.Kind.UNKNOWN_SESSION,
+                    "worker %s has no session %s".formatted(settings.worker(), uid));
+        }
+        return session;
+    }
+
+    private static Refusal stale(LiveSession session, long epoch) {
+        return new Refusal(
+                Refusal.Kind.STALE,
+                "STALE_EPOCH session %s is here with epoch %d, not %d"
+                        .formatted(session.uid, session.epoch, epoch));
+    }
+
+    private void checkAdmitting() {
+        switch (phase) {
+            case READY -> {}
+            case LOADING ->
+                    throw new Refusal(Refusal.Kind.UNAVAILABLE, "the model is still loading");
+            case DRAINING ->
+                    throw new Refusal(
+                            Refusal.Kind.NOT_ADMITTING,
+                            "DRAINING worker %s takes no new sessions"
+                                    .formatted(settings.worker()));
+            case FAILED -> throw new Refusal(Refusal.Kind.NOT_ADMITTING, message);
+        }
+    }
+
+    /** Refuses what this model cannot do; returns the first chunk's prompt. */
+    private String check(SessionSpec spec) {
+        if (!spec.getUid().matches("[a-z0-9-]{1,63}")) {
+            throw invalid("uid is '%s': write 1 to 63 of a-z, 0-9 and -".formatted(spec.getUid()));
+        }
+        if (spec.getSeed() < 0) {
+            throw invalid("seed is %d: write a number from 0 on".formatted(spec.getSeed()));
+        }
+        if (spec.getMaxChunks() < 0) {
+            throw invalid(
+                    "maxChunks is %d: write a number from 1 on, or 0 for no limit"
+                            .formatted(spec.getMaxChunks()));
+        }
+        if (spec.hasFrom()) {
+            throw invalid("from: forking a session is not supported yet; leave it out");
+        }
+        check(spec.getControlsList());
+        return new ControlTracks(spec.getControlsList()).prompt(0);
+    }
+
+    private void check(List<Control> controls) {
+        List<String> known = engine.model().controls();
+        for (Control control : controls) {
+            if (!known.contains(control.getKind())) {
+                throw invalid(
+                        "control '%s' is not understood by model %s: it understands %s"
+                                .formatted(
+                                        control.getKind(),
+                                        engine.model().name(),
+                                        String.join(", ", known)));
+            }
+            if (control.getKind().equals(ControlTracks.PROMPT) && !control.hasText()) {
+                throw invalid("control 'prompt' has no text: write what the video shows");
+            }
+        }
+    }
+
+    private static Refusal invalid(String sentence) {
+        return new Refusal(Refusal.Kind.INVALID, sentence);
+    }
+
+    /** Sets the prompt for the next chunk that begins, if it is another. */
+    private static void apply(LiveSession session, String prompt) {
+        if (prompt.equals(session.prompt) || prompt.isEmpty() || session.generator == null) {
+            return;
+        }
+        try {
+            session.generator.setPrompt(prompt);
+            session.prompt = prompt;
+        } catch (InvalidPromptException e) {
+            throw new Refusal(Refusal.Kind.INVALID, e.getMessage(), e);
+        }
+    }
+
+    private Pace pace(SessionSpec spec, Instant now) {
+        return Pace.of(
+                spec.getPacing(), settings.pace(), engine.model().chunkIntervalSeconds(), now);
+    }
+
+    private static Standing standing(LiveSession session) {
+        return new Standing(session.state, session.nextStored);
+    }
+
+    private void refresh(LiveSession session) {
+        SessionReport report =
+                SessionReport.newBuilder()
+                        .setSpec(session.spec)
+                        .setEpoch(session.epoch)
+                        .setState(session.state)
+                        .setNextChunk(session.nextStored)
+                        .setStateBytes(
+                                session.generator == null ? 0 : session.generator.stateBytes())
+                        .setActive(session.active)
+                        .setLastError(session.lastError)
+                        .build();
+        if (!report.equals(session.report)) {
+            session.report = report;
+            listener.changed();
+        }
+    }
+
+    static Timestamp timestamp(Instant at) {
+        return Timestamp.newBuilder()
+                .setSeconds(at.getEpochSecond())
+                .setNanos(at.getNano())
+                .build();
+    }
+}
