@@ -85,29 +85,36 @@ public final class CausalVideoTransformer implements AutoCloseable {
             Path model, TransformerConfig config, int latentHeight, int latentWidth)
             throws ModelException {
         Path folder = model.resolve("transformer");
-        UnaryOperator<String> rename = UnaryOperator.identity();
-        if (!Files.isDirectory(folder) && Files.isDirectory(model.resolve("original"))) {
-            folder = model.resolve("original");
+        Path original = model.resolve("original");
+        if (!Files.isDirectory(folder) && Files.isDirectory(original)) {
+            return loadOriginal(original, config, latentHeight, latentWidth);
         }
-        if (folder.endsWith("original")) {
-            rename = OriginalNames::published;
-        }
-        try (Weights weights = Weights.open(folder, STEM, rename)) {
-            CausalVideoTransformer transformer =
-                    new CausalVideoTransformer(weights, config, latentHeight, latentWidth);
-            weights.finish();
-            return transformer;
-        }
+        return load(folder, UnaryOperator.identity(), config, latentHeight, latentWidth);
     }
 
     /** Loads weights under the names of the original Wan release from {@code folder}. */
     public static CausalVideoTransformer loadOriginal(
             Path folder, TransformerConfig config, int latentHeight, int latentWidth)
             throws ModelException {
-        try (Weights weights = Weights.open(folder, STEM, OriginalNames::published)) {
+        return load(folder, OriginalNames::published, config, latentHeight, latentWidth);
+    }
+
+    private static CausalVideoTransformer load(
+            Path folder,
+            UnaryOperator<String> rename,
+            TransformerConfig config,
+            int latentHeight,
+            int latentWidth)
+            throws ModelException {
+        try (Weights weights = Weights.open(folder, STEM, rename)) {
             CausalVideoTransformer transformer =
                     new CausalVideoTransformer(weights, config, latentHeight, latentWidth);
-            weights.finish();
+            try {
+                weights.finish();
+            } catch (ModelException e) {
+                transformer.close();
+                throw e;
+            }
             return transformer;
         }
     }
