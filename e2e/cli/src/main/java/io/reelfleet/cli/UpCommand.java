@@ -96,6 +96,7 @@ final class UpCommand implements Callable<Integer> {
                                 pool,
                                 apiPort,
                                 port,
+                                Duration.ofSeconds(60),
                                 false,
                                 Optional.empty()));
         out.println(

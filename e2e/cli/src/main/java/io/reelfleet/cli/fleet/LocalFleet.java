@@ -1,22 +1,29 @@
 package io.reelfleet.cli.fleet;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
 import io.reelfleet.cli.Failure;
 import io.reelfleet.cli.allocator.Allocator;
 import io.reelfleet.trust.CertificateAuthority;
 import io.reelfleet.trust.PeerIdentity;
 import io.reelfleet.trust.TlsFolder;
 import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /** Operator, gateway and the workers that the operator starts, as processes of this machine. */
 public final class LocalFleet implements AutoCloseable {
@@ -35,6 +42,7 @@ public final class LocalFleet implements AutoCloseable {
      * @param pool the pool's document
      * @param operatorPort allocator and dashboard; 0 takes a free one
      * @param gatewayPort the page; 0 takes a free one
+     * @param scaleDownDelay how long the load must have been lower before workers go
      * @param endWithThisProcess all parts end when this process is gone
      * @param kubeconfig an API server that the operator serves; empty for none
      */
@@ -44,6 +52,7 @@ public final class LocalFleet implements AutoCloseable {
             PoolDocument pool,
             int operatorPort,
             int gatewayPort,
+            Duration scaleDownDelay,
             boolean endWithThisProcess,
             Optional<Path> kubeconfig) {}
 
@@ -103,6 +112,14 @@ public final class LocalFleet implements AutoCloseable {
         operator.put("reelfleet.processes.dir", folder.processes().toString());
         operator.put("reelfleet.processes.java", Part.java().toString());
         operator.put("reelfleet.processes.server-jar", settings.checkout().worker().toString());
+        operator.put(
+                "reelfleet.processes.java-options",
+                "-Xmx768m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 --enable-native-access=ALL-UNNAMED"
+                        + " --sun-misc-unsafe-memory-access=allow");
+        operator.put(
+                "reelfleet.processes.stop-on-exit",
+                Boolean.toString(settings.endWithThisProcess()));
+        operator.put("reelfleet.scale-down-delay", settings.scaleDownDelay().toSeconds() + "s");
         operator.put("reelfleet.gateway.url", gatewayUrl);
         operator.put("reelfleet.tokens.key-file", keys.privateKey().toString());
         operator.put("reelfleet.api.token-file", folder.apiToken().toString());
@@ -187,6 +204,45 @@ public final class LocalFleet implements AutoCloseable {
         return new Allocator(operatorUrl, folder.readApiToken());
     }
 
+    /**
+     * A link that signs a browser in to the page, good once and for a minute; the page's plain
+     * address when the gateway gives none.
+     */
+    public String pageLink() {
+        HttpRequest request =
+                HttpRequest.newBuilder(URI.create(gatewayUrl + "/login/codes"))
+                        .timeout(Duration.ofSeconds(10))
+                        .header("Authorization", "Bearer " + folder.readApiToken())
+                        .POST(HttpRequest.BodyPublishers.noBody())
+                        .build();
+        try (HttpClient http =
+                HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build()) {
+            HttpResponse<String> answer = http.send(request, HttpResponse.BodyHandlers.ofString());
+            String path = new ObjectMapper().readTree(answer.body()).path("path").asText("/");
+            return gatewayUrl + (answer.statusCode() == 200 ? path : "/");
+        } catch (IOException e) {
+            return gatewayUrl + "/";
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return gatewayUrl + "/";
+        }
+    }
+
+    /**
+     * The last lines of the newest worker's log, for the sentence that says why a fleet is not
+     * ready; empty without one.
+     */
+    public String workersLastWords() {
+        try (Stream<Path> logs = Files.list(folder.processes())) {
+            return logs.filter(f -> f.toString().endsWith(".log"))
+                    .max(Comparator.comparingLong(f -> f.toFile().lastModified()))
+                    .map(f -> "\nthe end of " + f + ":\n" + Part.tail(f, 8))
+                    .orElse("");
+        } catch (IOException e) {
+            return "";
+        }
+    }
+
     /** A sentence when a part has ended by itself. */
     public void checkAlive() {
         parts.forEach(Part::checkAlive);
@@ -205,26 +261,26 @@ public final class LocalFleet implements AutoCloseable {
      * @param pids in the order in which to end them
      */
     public static void endAll(FleetFolder folder, List<Long> pids) {
-        boolean interrupted = false;
-        while (true) {
+        // Ending goes on whoever interrupts it: nothing may be left.
+        boolean interrupted = Thread.interrupted();
+        List<ProcessHandle> left = null;
+        while (left == null) {
             try {
-                List<ProcessHandle> left = Shutdown.end(folder, pids);
-                folder.forget();
-                if (!left.isEmpty()) {
-                    throw new Failure(
-                            "these processes of the fleet did not end: "
-                                    + left.stream()
-                                            .map(h -> Long.toString(h.pid()))
-                                            .collect(Collectors.joining(" ")));
-                }
-                return;
+                left = Shutdown.end(folder, pids);
             } catch (InterruptedException e) {
                 interrupted = true;
-            } finally {
-                if (interrupted) {
-                    Thread.currentThread().interrupt();
-                }
             }
+        }
+        folder.forget();
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+        if (!left.isEmpty()) {
+            throw new Failure(
+                    "these processes of the fleet did not end: "
+                            + left.stream()
+                                    .map(h -> Long.toString(h.pid()))
+                                    .collect(Collectors.joining(" ")));
         }
     }
 
