@@ -80,8 +80,8 @@ final class SessionRoutes {
     }
 
     void register(@Observes Router router) {
-        router.get("/s/:uid").handler(c -> redirect(c, c.pathParam("uid") + "/"));
-        router.get("/s/:uid/").handler(c -> Pages.send(c, Pages.SESSION));
+        router.get("/login").handler(c -> Pages.send(c, Pages.SIGN_IN));
+        router.get("/s/:uid").handler(SessionRoutes::page);
         router.get("/s/:uid/index.m3u8").handler(c -> answer(c, this::playlist));
         router.get("/s/:uid/info").handler(c -> answer(c, this::info));
         router.get("/s/:uid/session.mp4").handler(c -> answer(c, this::wholeSession));
@@ -106,8 +106,16 @@ final class SessionRoutes {
         }
     }
 
-    private static void redirect(RoutingContext context, String to) {
-        context.response().setStatusCode(307).putHeader("Location", to).end();
+    /** The page's links are relative: its address must end with a slash. */
+    private static void page(RoutingContext context) {
+        if (context.normalizedPath().endsWith("/")) {
+            Pages.send(context, Pages.SESSION);
+        } else {
+            context.response()
+                    .setStatusCode(307)
+                    .putHeader("Location", context.pathParam("uid") + "/")
+                    .end();
+        }
     }
 
     private interface Answer {
