@@ -12,7 +12,9 @@ class SignInTest {
     private static final Instant NOW = Instant.parse("2026-01-02T03:04:05Z");
 
     private static SignIn signIn(String secret, Instant at) {
-        return new SignIn(secret.getBytes(java.nio.charset.StandardCharsets.UTF_8), Clock.fixed(at, ZoneOffset.UTC));
+        return new SignIn(
+                secret.getBytes(java.nio.charset.StandardCharsets.UTF_8),
+                Clock.fixed(at, ZoneOffset.UTC));
     }
 
     @Test

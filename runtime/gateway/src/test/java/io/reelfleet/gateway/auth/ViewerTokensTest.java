@@ -20,7 +20,9 @@ class ViewerTokensTest {
     @Test
     void isForOneSessionUntilItExpires() {
         String token = authority.token("s-1", "reelfleet", "viewer", NOW.plusSeconds(1));
-        assertThat(tokens.viewer(token, "s-1")).hasValueSatisfying(v -> assertThat(v.expires()).isEqualTo(NOW.getEpochSecond() + 1));
+        assertThat(tokens.viewer(token, "s-1"))
+                .hasValueSatisfying(
+                        v -> assertThat(v.expires()).isEqualTo(NOW.getEpochSecond() + 1));
         assertThat(tokens.viewer(token, "s-2")).isEmpty();
         String old = authority.token("s-1", "reelfleet", "viewer", NOW.minusSeconds(1));
         assertThat(tokens.viewer(old, "s-1")).isEmpty();

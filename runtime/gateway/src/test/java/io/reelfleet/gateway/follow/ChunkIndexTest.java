@@ -56,7 +56,8 @@ class ChunkIndexTest {
 
     @Test
     void aLongLogIsOpenedWithFewReads() throws StoreException {
-        MemoryStore store = Logs.store(s -> s.chunks(2000).owner("w-2", "127.0.0.1:2", 2).chunks(500));
+        MemoryStore store =
+                Logs.store(s -> s.chunks(2000).owner("w-2", "127.0.0.1:2", 2).chunks(500));
         long before = store.reads();
         ChunkIndex index = byHalving(store);
         assertThat(index.nextChunk()).isEqualTo(2500);
@@ -67,14 +68,14 @@ class ChunkIndexTest {
     @Test
     void eachChunkIsInTheEntryThatHoldsIt() throws StoreException {
         MemoryStore store =
-                Logs.store(s -> s.chunks(5).owner("w-2", "127.0.0.1:2", 2).anotherEncoder().chunks(5));
+                Logs.store(
+                        s -> s.chunks(5).owner("w-2", "127.0.0.1:2", 2).anotherEncoder().chunks(5));
         ChunkIndex index = byHalving(store);
         SessionLogReader reader = SessionLogReader.atEnd(store, "s");
         for (long k = 0; k < 10; k++) {
             ChunkRun run = index.run(k).orElseThrow();
             assertThat(reader.entry(run.entryOf(k)).getChunk().getChunk()).isEqualTo(k);
-            assertThat(run.secondsBefore(k))
-                    .isEqualTo(SampleVideo.firstFrame(k) / SampleVideo.FPS);
+            assertThat(run.secondsBefore(k)).isEqualTo(SampleVideo.firstFrame(k) / SampleVideo.FPS);
         }
         assertThat(index.run(10)).isEmpty();
         assertThat(index.run(-1)).isEmpty();

@@ -88,12 +88,7 @@ class MediaPlaylistTest {
     @Test
     void discontinuitiesAreCountedWhereverAPlayerStarts() {
         ChunkIndex index =
-                index(
-                        s ->
-                                s.chunks(4)
-                                        .owner("w-2", "127.0.0.1:2", 2)
-                                        .anotherEncoder()
-                                        .chunks(4));
+                index(s -> s.chunks(4).owner("w-2", "127.0.0.1:2", 2).anotherEncoder().chunks(4));
         for (int from = 0; from < 8; from++) {
             PlaylistCheck list = PlaylistCheck.of(MediaPlaylist.from(index, from));
             assertThat(list.type()).isEqualTo("EVENT");

@@ -127,8 +127,7 @@ public record PlaylistCheck(
 
     /** Discontinuity number of the last segment. */
     public long lastDiscontinuity() {
-        return discontinuitySequence
-                + segments.stream().filter(Segment::discontinuity).count();
+        return discontinuitySequence + segments.stream().filter(Segment::discontinuity).count();
     }
 
     /** Seconds of all segments. */

@@ -16,6 +16,7 @@ public final class Logs {
 
     /** Writes a session into {@code store}. */
     public static void session(ChunkStore store, String uid, Consumer<SyntheticSession> writing) {
-        writing.accept(new SyntheticSession(store, uid, "a red circle").owner("w-1", "127.0.0.1:1", 1));
+        writing.accept(
+                new SyntheticSession(store, uid, "a red circle").owner("w-1", "127.0.0.1:1", 1));
     }
 }

@@ -10,8 +10,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A few seconds of real H.264 in fragmented MP4 (64x64 at 16 fps, 9 frames in the first chunk and 12 in the others), repeated for as many
- * chunks as a test wants, with sequence numbers and decode times that go on.
+ * A few seconds of real H.264 in fragmented MP4 (64x64 at 16 fps, 9 frames in the first chunk and
+ * 12 in the others), repeated for as many chunks as a test wants, with sequence numbers and decode
+ * times that go on.
  */
 public final class SampleVideo {
     /** Frames per second. */
@@ -77,7 +78,9 @@ public final class SampleVideo {
     public MediaSegment segmentOfAnotherEncoder(long k) {
         // A free box more: other bytes, the same meaning.
         byte[] other = java.util.Arrays.copyOf(init, init.length + 8);
-        ByteBuffer.wrap(other, init.length, 8).putInt(8).put("free".getBytes(StandardCharsets.US_ASCII));
+        ByteBuffer.wrap(other, init.length, 8)
+                .putInt(8)
+                .put("free".getBytes(StandardCharsets.US_ASCII));
         return segment(k, ByteString.copyFrom(other));
     }
 

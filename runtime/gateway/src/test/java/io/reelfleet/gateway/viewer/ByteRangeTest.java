@@ -20,7 +20,14 @@ class ByteRangeTest {
     void sendsTheWholeForWhatItDoesNotKnow() {
         for (String header :
                 new String[] {
-                    null, "", "bytes=", "bytes=-", "lines=1-2", "bytes=0-1,5-6", "bytes=9-3", "bytes=x-y"
+                    null,
+                    "",
+                    "bytes=",
+                    "bytes=-",
+                    "lines=1-2",
+                    "bytes=0-1,5-6",
+                    "bytes=9-3",
+                    "bytes=x-y"
                 }) {
             assertThat(ByteRange.of(header, 100)).isEqualTo(new Asked.Whole());
         }
