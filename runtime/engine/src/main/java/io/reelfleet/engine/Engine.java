@@ -21,6 +21,7 @@ import java.util.Set;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.InferenceMode;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
@@ -262,7 +263,8 @@ public final class Engine implements AutoCloseable {
             items.add(session.prepare());
         }
         List<Boolean> ready = new ArrayList<>(batch.size());
-        try (PointerScope _ = new PointerScope()) {
+        try (InferenceMode _ = new InferenceMode(true);
+                PointerScope _ = new PointerScope()) {
             long start = System.nanoTime();
             Tensor flows = transformer.forward(items);
             double seconds = (System.nanoTime() - start) / 1e9 / batch.size();

@@ -144,6 +144,11 @@ public final class ModelFolder {
         if (index == null) {
             throw new ModelException("this engine has no model builtin:" + name);
         }
+        return unpack(index, name, cache);
+    }
+
+    /** Copies the folder around {@code index}, on disk or in a jar, into {@code cache}. */
+    static Path unpack(URL index, String name, Path cache) throws ModelException {
         try {
             if (index.getProtocol().equals("file")) {
                 return copy(Path.of(index.toURI()).getParent(), name, cache);
