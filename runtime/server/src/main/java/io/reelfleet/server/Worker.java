@@ -5,7 +5,6 @@ import io.reelfleet.api.runtime.v1.ChunkStat;
 import io.reelfleet.api.runtime.v1.Hello;
 import io.reelfleet.engine.Engine;
 import io.reelfleet.engine.EngineOptions;
-import io.reelfleet.engine.GenerationOverrides;
 import io.reelfleet.engine.ModelDescription;
 import io.reelfleet.engine.ModelException;
 import io.reelfleet.engine.ModelFolder;
@@ -121,7 +120,7 @@ class Worker implements LoopListener {
                                 settings.threads(),
                                 settings.deviceMemory(),
                                 settings.hostMemory(),
-                                GenerationOverrides.none()));
+                                settings.overrides()));
         String revision = engine.model().revision();
         if (settings.modelRevision().isPresent()
                 && !settings.modelRevision().get().equals(revision)) {

@@ -58,6 +58,7 @@ public final class WorkerMain implements QuarkusApplication {
         settings.idleTimeout();
         settings.deviceMemory();
         settings.hostMemory();
+        settings.overrides();
         String host = settings.listenHost();
         settings.tlsDir().ifPresent(WorkerMain::serveMutualTls);
         if (settings.tlsDir().isEmpty() && !isLoopback(host) && !settings.insecure()) {

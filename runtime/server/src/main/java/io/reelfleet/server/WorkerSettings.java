@@ -1,5 +1,6 @@
 package io.reelfleet.server;
 
+import io.reelfleet.engine.GenerationOverrides;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.nio.file.Path;
@@ -110,6 +111,22 @@ record WorkerSettings(Config config) {
         return bytes("reelfleet.worker.host-memory", "8Gi");
     }
 
+    /** What the pool sets otherwise than the model folder does. */
+    GenerationOverrides overrides() {
+        return new GenerationOverrides(
+                override("reelfleet.model.width"),
+                override("reelfleet.model.height"),
+                override("reelfleet.model.fps"),
+                override("reelfleet.model.steps"),
+                override("reelfleet.model.window-frames"),
+                override("reelfleet.model.sink-frames"),
+                null);
+    }
+
+    private Integer override(String name) {
+        return text(name).isEmpty() ? null : Integer.valueOf(number(name, 0, 0));
+    }
+
     Optional<Path> endpointFile() {
         return text("reelfleet.endpoint-file").map(Path::of);
     }
@@ -141,11 +158,16 @@ record WorkerSettings(Config config) {
     }
 
     private int number(String name, int otherwise) {
+        return number(name, otherwise, 1);
+    }
+
+    private int number(String name, int otherwise, int least) {
         Optional<String> text = text(name);
         try {
             int value = text.map(Integer::parseInt).orElse(otherwise);
-            if (value < 1) {
-                throw new StartupProblem("%s is %d: write 1 or more".formatted(name, value));
+            if (value < least) {
+                throw new StartupProblem(
+                        "%s is %d: write %d or more".formatted(name, value, least));
             }
             return value;
         } catch (NumberFormatException e) {

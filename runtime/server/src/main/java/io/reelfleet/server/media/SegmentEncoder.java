@@ -1,5 +1,6 @@
 package io.reelfleet.server.media;
 
+import static org.bytedeco.ffmpeg.avformat.AVFormatContext.AVFMT_AVOID_NEG_TS_DISABLED;
 import static org.bytedeco.ffmpeg.avformat.AVFormatContext.AVFMT_FLAG_BITEXACT;
 import static org.bytedeco.ffmpeg.global.avcodec.AV_CODEC_FLAG_BITEXACT;
 import static org.bytedeco.ffmpeg.global.avcodec.AV_CODEC_FLAG_GLOBAL_HEADER;
@@ -160,6 +161,8 @@ public final class SegmentEncoder {
             check(avio_open_dyn_buf(output), "allocate a buffer");
             muxer.pb(output);
             muxer.flags(muxer.flags() | AVFMT_FLAG_BITEXACT);
+            // Times are the session's; without edit lists the muxer would move them to zero.
+            muxer.avoid_negative_ts(AVFMT_AVOID_NEG_TS_DISABLED);
             stream = avformat_new_stream(muxer, null);
             check(avcodec_parameters_from_context(stream.codecpar(), codec), "describe the stream");
             stream.time_base().num(1).den(fps * TICKS);
