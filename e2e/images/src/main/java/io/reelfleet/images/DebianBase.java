@@ -98,19 +98,23 @@ final class DebianBase {
     }
 
     private static void tar(Path root, Path tar) throws IOException, InterruptedException {
-        Programs.run(
-                root,
-                List.of(
-                        "tar",
-                        "--sort=name",
-                        "--owner=0",
-                        "--group=0",
-                        "--numeric-owner",
-                        "--mtime=@1",
-                        "--format=gnu",
-                        "-cf",
-                        tar.toString(),
-                        "."));
+        List<String> command =
+                new ArrayList<>(
+                        List.of(
+                                "tar",
+                                "--sort=name",
+                                "--owner=0",
+                                "--group=0",
+                                "--numeric-owner",
+                                "--mtime=@1",
+                                "--format=gnu",
+                                "-cf",
+                                tar.toString()));
+        // By name: an entry "./" is refused by those who read image archives.
+        try (Stream<Path> all = Files.list(root)) {
+            all.map(p -> p.getFileName().toString()).sorted().forEach(command::add);
+        }
+        Programs.run(root, command);
     }
 
     /** The layer with a configuration and a manifest around it, as docker save writes it. */
