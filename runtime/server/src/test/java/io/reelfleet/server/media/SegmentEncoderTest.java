@@ -41,8 +41,8 @@ class SegmentEncoderTest {
         for (int i = 0; i < decoded.size(); i++) {
             assertThat(decoded.get(i).seconds()).isEqualTo((double) i / FPS);
             assertThat(psnr(decoded.get(i).rgb(), picture(i, 1)))
-                    .as("quality of frame %d, dB", i)
-                    .isGreaterThan(30);
+                    .as("quality of frame %d's brightness, dB", i)
+                    .isGreaterThan(38);
         }
     }
 
@@ -115,13 +115,20 @@ class SegmentEncoderTest {
         return rgb;
     }
 
+    /** Of the brightness alone: the colours have half its resolution in any 4:2:0 video. */
     private static double psnr(byte[] a, byte[] b) {
         double sum = 0;
-        for (int i = 0; i < a.length; i++) {
-            double d = (a[i] & 0xff) - (b[i] & 0xff);
+        for (int i = 0; i < a.length; i += 3) {
+            double d = brightness(a, i) - brightness(b, i);
             sum += d * d;
         }
-        return 10 * Math.log10(255 * 255 / Math.max(1e-9, sum / a.length));
+        return 10 * Math.log10(255 * 255 / Math.max(1e-9, 3 * sum / a.length));
+    }
+
+    private static double brightness(byte[] rgb, int i) {
+        return 0.2126 * (rgb[i] & 0xff)
+                + 0.7152 * (rgb[i + 1] & 0xff)
+                + 0.0722 * (rgb[i + 2] & 0xff);
     }
 
     private static ByteBuffer box(byte[] file, String name) {
