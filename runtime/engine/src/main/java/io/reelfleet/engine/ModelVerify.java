@@ -40,7 +40,12 @@ public final class ModelVerify {
     public record Line(String name, double difference, boolean passed) {
         @Override
         public String toString() {
-            return String.format("%-4s %-28s %.3g", passed ? "pass" : "FAIL", name, difference);
+            return String.format(
+                    java.util.Locale.ROOT,
+                    "%-4s %-28s %.3g",
+                    passed ? "pass" : "FAIL",
+                    name,
+                    difference);
         }
     }
 

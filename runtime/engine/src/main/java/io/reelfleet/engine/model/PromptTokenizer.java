@@ -12,6 +12,13 @@ public final class PromptTokenizer implements AutoCloseable {
         // DJL would otherwise report its use to a server, and look for models on the network.
         System.setProperty("OPT_OUT_TRACKING", "true");
         System.setProperty("ai.djl.offline", "true");
+        // DJL unpacks its native library into the home directory, which a container may not have.
+        String cache = "ENGINE_CACHE_DIR";
+        boolean chosen = System.getenv(cache) != null || System.getProperty(cache) != null;
+        if (!chosen && !Files.isWritable(Path.of(System.getProperty("user.home")))) {
+            Path temporary = Path.of(System.getProperty("java.io.tmpdir"), "reelfleet-natives");
+            System.setProperty(cache, temporary.toString());
+        }
     }
 
     private final HuggingFaceTokenizer tokenizer;

@@ -14,6 +14,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
+import org.slf4j.LoggerFactory;
 
 /**
  * How tensors are made, owned and copied here.
@@ -28,7 +29,16 @@ public final class Tensors {
         System.setProperty("org.bytedeco.javacpp.maxPhysicalBytes", "0");
         System.setProperty("org.bytedeco.javacpp.maxBytes", "0");
         Loader.load(torch.class);
-        torch.set_num_interop_threads(1);
+        if (torch.get_num_interop_threads() != 1) {
+            try {
+                torch.set_num_interop_threads(1);
+            } catch (RuntimeException e) {
+                // Another user of LibTorch in this process was first: it costs idle threads,
+                // nothing else.
+                LoggerFactory.getLogger(Tensors.class)
+                        .info("LibTorch's inter-operation threads were set already");
+            }
+        }
     }
 
     /** No weight, bias or mask. */

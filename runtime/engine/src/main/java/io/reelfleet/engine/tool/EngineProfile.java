@@ -14,6 +14,7 @@ import java.lang.management.ThreadMXBean;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * {@code MODEL [CHUNKS] [SESSIONS] [PROMPT]}: what a chunk costs on this machine, on one thread:
@@ -73,16 +74,22 @@ public final class EngineProfile {
             double wallMs = (System.nanoTime() - wall) / 1e6 / made;
             double cpuMs = (THREADS.getCurrentThreadCpuTime() - cpu) / 1e6 / made;
             double interval = engine.model().chunkIntervalSeconds() * 1e3;
-            out.printf("model           %s on %s%n", engine.model().name(), engine.fingerprint());
-            out.printf("batch           %d%n", sessions);
-            out.printf("chunk by clock  %.1f ms%n", wallMs);
-            out.printf("  transformer   %.1f ms%n", transformer * 1e3 / made);
-            out.printf("  decode        %.1f ms%n", decode * 1e3 / made);
-            out.printf("chunk by cpu    %.1f ms%n", cpuMs);
-            out.printf("a chunk is due  every %.0f ms%n", interval);
             out.printf(
+                    Locale.ROOT,
+                    "model           %s on %s%n",
+                    engine.model().name(),
+                    engine.fingerprint());
+            out.printf(Locale.ROOT, "batch           %d%n", sessions);
+            out.printf(Locale.ROOT, "chunk by clock  %.1f ms%n", wallMs);
+            out.printf(Locale.ROOT, "  transformer   %.1f ms%n", transformer * 1e3 / made);
+            out.printf(Locale.ROOT, "  decode        %.1f ms%n", decode * 1e3 / made);
+            out.printf(Locale.ROOT, "chunk by cpu    %.1f ms%n", cpuMs);
+            out.printf(Locale.ROOT, "a chunk is due  every %.0f ms%n", interval);
+            out.printf(
+                    Locale.ROOT,
                     "sessions        %.1f in real time by clock, %.1f by cpu%n",
-                    interval / wallMs, interval / cpuMs);
+                    interval / wallMs,
+                    interval / cpuMs);
         }
     }
 

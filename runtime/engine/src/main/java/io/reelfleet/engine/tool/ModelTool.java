@@ -9,6 +9,7 @@ import io.reelfleet.engine.ModelVerify;
 import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * {@code verify DIR}: compares a model folder with its reference answers, one line per tensor.
@@ -79,7 +80,7 @@ public final class ModelTool {
                             + " latent frames, "
                             + model.videoFrames(1)
                             + " video frames, "
-                            + String.format("%.3f s", model.chunkIntervalSeconds()));
+                            + String.format(Locale.ROOT, "%.3f s", model.chunkIntervalSeconds()));
             out.println(
                     "window               "
                             + model.windowFrames()
