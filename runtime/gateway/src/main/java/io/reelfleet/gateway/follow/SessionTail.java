@@ -23,6 +23,7 @@ public final class SessionTail {
     private static final long READER_CACHE_BYTES = 64 << 10;
     private static final Duration SHORTEST_POLL = Duration.ofMillis(50);
     private static final Duration LONGEST_POLL = Duration.ofMillis(200);
+    private static final Duration OPENING = Duration.ofSeconds(10);
     private static final Duration ENDED_PAUSE = Duration.ofSeconds(1);
     private static final Duration STORE_DOWN_POLL = Duration.ofSeconds(1);
 
@@ -131,7 +132,7 @@ public final class SessionTail {
      * @throws StoreException when it could not be read yet and the store does not answer
      */
     public ChunkIndex index() throws StoreException, InterruptedException {
-        return await(known -> true, Duration.ofSeconds(10));
+        return await(known -> true, Duration.ZERO);
     }
 
     /**
@@ -142,22 +143,23 @@ public final class SessionTail {
      */
     public ChunkIndex await(Predicate<ChunkIndex> enough, Duration patience)
             throws StoreException, InterruptedException {
-        long left = patience.toNanos();
         news.lock();
         try {
-            while (true) {
-                ChunkIndex known = index;
-                if (known != null && (enough.test(known) || known.end().isPresent() || left <= 0)) {
-                    return known;
-                }
-                if (known == null && trouble != null) {
+            long opening = OPENING.toNanos();
+            while (index == null) {
+                if (trouble != null) {
                     throw trouble;
                 }
-                if (left <= 0) {
+                if (opening <= 0) {
                     throw new StoreException("the chunk store does not answer");
                 }
+                opening = changed.awaitNanos(opening);
+            }
+            long left = patience.toNanos();
+            while (!enough.test(index) && index.end().isEmpty() && left > 0) {
                 left = changed.awaitNanos(left);
             }
+            return index;
         } finally {
             news.unlock();
         }

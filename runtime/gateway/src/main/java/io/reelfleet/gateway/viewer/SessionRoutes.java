@@ -367,15 +367,17 @@ final class SessionRoutes {
             bad(context, 413, "The body is larger than " + LARGEST_BODY + " bytes.");
             return;
         }
-        request.body()
-                .onSuccess(
-                        body -> {
-                            try {
-                                post.take(context, body);
-                            } catch (IOException e) {
-                                bad(context, 400, "The body cannot be read.");
-                            }
-                        });
+        Future<Buffer> whole = request.body();
+        // Quarkus holds bodies back until somebody wants them.
+        request.resume();
+        whole.onSuccess(
+                body -> {
+                    try {
+                        post.take(context, body);
+                    } catch (IOException e) {
+                        bad(context, 400, "The body cannot be read.");
+                    }
+                });
     }
 
     private void heartbeat(RoutingContext context, Buffer body) throws IOException {
