@@ -29,7 +29,7 @@ final class FleetClient {
                                                 "no fleet is up"
                                                         + (folder == null ? "" : " in " + folder)
                                                         + ": run ./reelfleet up first"));
-        return new Allocator(running.operatorUrl(), fleet.readApiToken());
+        return new Allocator(running.operatorUrl(), fleet.readApiToken(), fleet.readAuthority());
     }
 
     /** The live session of a name ({@code name} or {@code namespace/name}) or uid. */

@@ -3,6 +3,7 @@ package io.reelfleet.gateway;
 import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.QuarkusApplication;
 import io.quarkus.runtime.annotations.QuarkusMain;
+import io.reelfleet.trust.Enrolment;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -29,6 +30,7 @@ public final class GatewayMain implements QuarkusApplication {
     /** Runs until it is told to end. */
     public static void main(String... args) {
         try {
+            enrol();
             check(ConfigProvider.getConfig());
         } catch (SettingException e) {
             System.err.println(e.getMessage());
@@ -42,6 +44,24 @@ public final class GatewayMain implements QuarkusApplication {
         presence.announce();
         Quarkus.waitForExit();
         return 0;
+    }
+
+    /** In a cluster the operator certifies this pod; it is waited for. */
+    private static void enrol() {
+        Config config = ConfigProvider.getConfig();
+        try {
+            Optional<Enrolment> enrolment =
+                    Enrolment.from(
+                            key -> config.getOptionalValue(key, String.class), System.err::println);
+            if (enrolment.isPresent()) {
+                enrolment.get().start();
+            }
+        } catch (IllegalArgumentException e) {
+            throw new SettingException(e.getMessage());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new SettingException("interrupted while waiting for a certificate");
+        }
     }
 
     private static void ended(int exitCode, Throwable problem) {

@@ -3,6 +3,7 @@ package io.reelfleet.server;
 import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.QuarkusApplication;
 import io.quarkus.runtime.annotations.QuarkusMain;
+import io.reelfleet.trust.Enrolment;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -10,6 +11,9 @@ import java.net.ServerSocket;
 import java.net.UnknownHostException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
+import org.eclipse.microprofile.config.Config;
+import org.eclipse.microprofile.config.ConfigProvider;
 
 /**
  * Starts a worker. What a person got wrong is one sentence on stderr and exit code 1, before
@@ -26,6 +30,7 @@ public final class WorkerMain implements QuarkusApplication {
     /** Runs until it is told to end. */
     public static void main(String... args) {
         try {
+            enrol();
             check(WorkerSettings.current());
         } catch (StartupProblem e) {
             System.err.println(e.getMessage());
@@ -39,6 +44,24 @@ public final class WorkerMain implements QuarkusApplication {
         presence.announce();
         Quarkus.waitForExit();
         return 0;
+    }
+
+    /** In a cluster the operator certifies this pod; it is waited for. */
+    private static void enrol() {
+        Config config = ConfigProvider.getConfig();
+        try {
+            Optional<Enrolment> enrolment =
+                    Enrolment.from(
+                            key -> config.getOptionalValue(key, String.class), System.err::println);
+            if (enrolment.isPresent()) {
+                enrolment.get().start();
+            }
+        } catch (IllegalArgumentException e) {
+            throw new StartupProblem(e.getMessage());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new StartupProblem("interrupted while waiting for a certificate");
+        }
     }
 
     private static void ended(int exitCode, Throwable problem) {

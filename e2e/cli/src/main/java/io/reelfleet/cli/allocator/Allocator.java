@@ -15,6 +15,7 @@ import io.reelfleet.api.allocator.v1.OpenSessionResponse;
 import io.reelfleet.api.allocator.v1.Session;
 import io.reelfleet.api.allocator.v1.UpdateSessionRequest;
 import io.reelfleet.cli.Failure;
+import io.reelfleet.trust.TlsContexts;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -27,23 +28,26 @@ public final class Allocator {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final JsonFormat.Parser PARSER = JsonFormat.parser().ignoringUnknownFields();
 
-    private final HttpClient http =
-            HttpClient.newBuilder()
-                    .version(HttpClient.Version.HTTP_1_1)
-                    .connectTimeout(Duration.ofSeconds(5))
-                    .build();
+    private final HttpClient http;
     private final String base;
     private final String token;
 
     /**
      * A client; nothing is asked yet.
      *
-     * @param base {@code http://host:port}
+     * @param base {@code https://host:port}
      * @param token bearer token of API callers
+     * @param authorityPem whose certificate the operator must show
      */
-    public Allocator(String base, String token) {
+    public Allocator(String base, String token, String authorityPem) {
         this.base = base;
         this.token = token;
+        this.http =
+                HttpClient.newBuilder()
+                        .version(HttpClient.Version.HTTP_1_1)
+                        .connectTimeout(Duration.ofSeconds(5))
+                        .sslContext(TlsContexts.trusting(authorityPem))
+                        .build();
     }
 
     /** An answer that is no success. */

@@ -145,6 +145,16 @@ public record FleetFolder(Path path) {
         }
     }
 
+    /** The authority that the operator's certificate comes from, PEM. */
+    public String readAuthority() {
+        Path file = tls().resolve("authority/ca.crt");
+        try {
+            return Files.readString(file);
+        } catch (IOException e) {
+            throw new Failure(file + " cannot be read: " + e.getMessage(), e);
+        }
+    }
+
     /** The API callers' bearer token. */
     public String readApiToken() {
         try {

@@ -70,7 +70,7 @@ public final class LocalFleet implements AutoCloseable {
         LocalFleet fleet =
                 new LocalFleet(
                         folder,
-                        "http://127.0.0.1:" + operatorPort,
+                        "https://127.0.0.1:" + operatorPort,
                         "http://127.0.0.1:" + gatewayPort);
         try {
             fleet.startParts(settings, operatorPort, gatewayPort);
@@ -201,7 +201,7 @@ public final class LocalFleet implements AutoCloseable {
 
     /** A client of its allocator. */
     public Allocator allocator() {
-        return new Allocator(operatorUrl, folder.readApiToken());
+        return new Allocator(operatorUrl, folder.readApiToken(), folder.readAuthority());
     }
 
     /**
