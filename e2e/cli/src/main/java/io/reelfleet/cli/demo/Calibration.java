@@ -82,7 +82,19 @@ record Calibration(double chunkInterval, double chunkTime, int capacity) {
                 fleet,
                 LIMIT,
                 "the workers generated no " + CHUNKS + " chunks each",
-                () -> recordings.stream().allMatch(r -> r.readOn().chunks().size() >= CHUNKS));
+                () -> {
+                    allocator.sessions().getSessionsList().stream()
+                            .filter(s -> s.getPhase().equals("Failed"))
+                            .findFirst()
+                            .ifPresent(
+                                    s -> {
+                                        throw new Failure(
+                                                "no session can be generated here: "
+                                                        + s.getMessage()
+                                                        + fleet.workersLastWords());
+                                    });
+                    return recordings.stream().allMatch(r -> r.readOn().chunks().size() >= CHUNKS);
+                });
         List<Double> gaps = new ArrayList<>();
         double interval = 0;
         for (SessionRecording recording : recordings) {

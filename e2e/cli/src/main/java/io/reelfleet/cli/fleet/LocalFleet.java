@@ -287,11 +287,7 @@ public final class LocalFleet implements AutoCloseable {
     /** Whether a process of a remembered fleet lives. */
     public static boolean lives(FleetFolder folder, FleetFolder.Running running) {
         return running.pids().stream()
-                        .anyMatch(
-                                pid ->
-                                        ProcessHandle.of(pid)
-                                                .map(ProcessHandle::isAlive)
-                                                .orElse(false))
+                        .anyMatch(pid -> ProcessHandle.of(pid).map(Shutdown::lives).orElse(false))
                 || !Shutdown.workers(folder).isEmpty();
     }
 }

@@ -47,7 +47,7 @@ final class Shutdown {
         end(parts, PATIENCE);
         parts.forEach(p -> all.put(p.pid(), p));
         workers(folder).forEach(w -> all.put(w.pid(), w));
-        return all.values().stream().filter(ProcessHandle::isAlive).toList();
+        return all.values().stream().filter(Shutdown::lives).toList();
     }
 
     /** Workers that left an endpoint file in the operator's folder of processes and live. */
@@ -83,7 +83,7 @@ final class Shutdown {
      */
     private static Optional<ProcessHandle> ours(long pid, FleetFolder folder) {
         return ProcessHandle.of(pid)
-                .filter(ProcessHandle::isAlive)
+                .filter(Shutdown::lives)
                 .filter(
                         handle -> {
                             Optional<String> command = handle.info().commandLine();
@@ -118,7 +118,7 @@ final class Shutdown {
      * A zombie that nobody has waited for yet counts as alive to Java, but has no command line any
      * more.
      */
-    private static boolean lives(ProcessHandle handle) {
+    static boolean lives(ProcessHandle handle) {
         if (!handle.isAlive()) {
             return false;
         }
