@@ -26,6 +26,12 @@ public final class ChunkStores {
         }
         return switch (parsed.getScheme()) {
             case "file" -> new FilesystemStore(folder(uri, parsed));
+            case "s3" -> {
+                if (parsed.getHost() == null) {
+                    throw unknown(uri, null);
+                }
+                yield S3Store.open(parsed);
+            }
             default -> throw unknown(uri, null);
         };
     }
