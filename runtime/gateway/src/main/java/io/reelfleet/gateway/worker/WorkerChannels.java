@@ -12,12 +12,14 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import org.jboss.logging.Logger;
 
 /**
  * Connections to workers by endpoint, opened when first needed, closed when others need the room.
  */
 @Singleton
 class WorkerChannels {
+    private static final Logger LOG = Logger.getLogger(WorkerChannels.class);
     private static final int MOST = 512;
 
     private final PartsTls tls;
@@ -55,16 +57,17 @@ class WorkerChannels {
         }
         try {
             tls.check(key.endpoint().substring(0, colon).replaceAll("[\\[\\]]", ""));
+            return Grpc.newChannelBuilder(key.endpoint(), tls.channelCredentials())
+                    .idleTimeout(1, TimeUnit.MINUTES)
+                    .keepAliveTime(30, TimeUnit.SECONDS)
+                    .build();
         } catch (SettingException e) {
+            LOG.warnf("worker at %s: %s", key.endpoint(), e.getMessage());
             throw Status.UNAVAILABLE
                     .withDescription("The session's worker cannot be reached.")
                     .withCause(e)
                     .asRuntimeException();
         }
-        return Grpc.newChannelBuilder(key.endpoint(), tls.channelCredentials())
-                .idleTimeout(1, TimeUnit.MINUTES)
-                .keepAliveTime(30, TimeUnit.SECONDS)
-                .build();
     }
 
     @PreDestroy
