@@ -2,9 +2,9 @@ package io.reelfleet.engine;
 
 import io.reelfleet.engine.cache.KvCache;
 import io.reelfleet.engine.model.CrossContext;
-import io.reelfleet.engine.model.DecoderState;
 import io.reelfleet.engine.model.FewStepSchedule;
 import io.reelfleet.engine.model.StepItem;
+import io.reelfleet.engine.model.StreamingCache;
 import io.reelfleet.engine.tensor.Tensors;
 import java.util.HashMap;
 import java.util.List;
@@ -26,7 +26,7 @@ public final class EngineSession implements AutoCloseable {
     private final SessionParameters parameters;
     private final FewStepSchedule schedule;
     private final KvCache cache;
-    private final DecoderState decoder;
+    private final StreamingCache decoder;
 
     private CrossContext prompt;
     private String promptInForce;

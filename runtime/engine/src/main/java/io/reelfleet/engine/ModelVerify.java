@@ -5,9 +5,11 @@ import io.reelfleet.engine.cache.KvCache;
 import io.reelfleet.engine.cache.PagePool;
 import io.reelfleet.engine.model.CausalVideoTransformer;
 import io.reelfleet.engine.model.CrossContext;
-import io.reelfleet.engine.model.DecoderState;
 import io.reelfleet.engine.model.FewStepSchedule;
 import io.reelfleet.engine.model.StepItem;
+import io.reelfleet.engine.model.StreamingCache;
+import io.reelfleet.engine.model.VaeConfig;
+import io.reelfleet.engine.model.VideoEncoder;
 import io.reelfleet.engine.tensor.Tensors;
 import io.reelfleet.engine.weights.Json;
 import io.reelfleet.engine.weights.Weights;
@@ -117,6 +119,7 @@ public final class ModelVerify {
                 }
                 verify.decode(engine);
             }
+            verify.encode();
             verify.original();
             return verify.lines;
         }
@@ -265,7 +268,7 @@ public final class ModelVerify {
             return;
         }
         try (PointerScope _ = new PointerScope();
-                DecoderState state = engine.decoder().newState()) {
+                StreamingCache state = engine.decoder().newState()) {
             Tensor latents =
                     expected.raw("vae.decode.input").squeeze(0).permute(1, 0, 2, 3).contiguous();
             TensorVector parts = new TensorVector();
@@ -274,6 +277,19 @@ public final class ModelVerify {
                 parts.push_back(engine.decoder().decode(latents.narrow(0, at, count), state));
             }
             compare("vae.decode.output", torch.cat(parts, 1));
+        }
+    }
+
+    private void encode() throws ModelException {
+        if (!expected.has("vae.encode.input")) {
+            return;
+        }
+        VaeConfig config = VaeConfig.read(folder.resolve("vae").resolve("config.json"));
+        try (PointerScope _ = new PointerScope();
+                VideoEncoder encoder = VideoEncoder.load(folder, config)) {
+            compare(
+                    "vae.encode.output",
+                    encoder.encode(expected.raw("vae.encode.input").squeeze(0)));
         }
     }
 

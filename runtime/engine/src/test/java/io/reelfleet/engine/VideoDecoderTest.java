@@ -2,8 +2,8 @@ package io.reelfleet.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.reelfleet.engine.model.DecoderState;
 import io.reelfleet.engine.model.RandomModel;
+import io.reelfleet.engine.model.StreamingCache;
 import io.reelfleet.engine.model.VaeConfig;
 import io.reelfleet.engine.model.VideoDecoder;
 import io.reelfleet.engine.tensor.Tensors;
@@ -37,8 +37,8 @@ class VideoDecoderTest {
     @Test
     void piecesOfAnyLengthGiveTheFramesOfTheWholeClip() throws Exception {
         try (VideoDecoder decoder = decoder();
-                DecoderState whole = decoder.newState();
-                DecoderState pieces = decoder.newState();
+                StreamingCache whole = decoder.newState();
+                StreamingCache pieces = decoder.newState();
                 PointerScope _ = new PointerScope()) {
             Tensor latents = latents(12);
             Tensor expected = decoder.decode(latents, whole);
@@ -57,8 +57,8 @@ class VideoDecoderTest {
     @Test
     void whatLiesBeforeTheReceptiveFieldHasNoPartInAFrame() throws Exception {
         try (VideoDecoder decoder = decoder();
-                DecoderState all = decoder.newState();
-                DecoderState late = decoder.newState();
+                StreamingCache all = decoder.newState();
+                StreamingCache late = decoder.newState();
                 PointerScope _ = new PointerScope()) {
             int reach = Math.ceilDiv(decoder.receptiveLatents(), 3) * 3;
             Tensor latents = latents(reach + 9);

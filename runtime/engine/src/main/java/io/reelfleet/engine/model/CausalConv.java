@@ -16,22 +16,26 @@ import org.bytedeco.pytorch.global.torch;
  */
 final class CausalConv {
     private static final long[] ONES = {1, 1, 1};
+    private static final long[] NONE = {0, 0, 0};
     private static final boolean ONE_DNN = torch.hasMKLDNN();
 
     private final Tensor weight;
     private final TensorOptional bias;
     private final long[] padding;
+    private final long[] stride;
     private final int history;
     private final long in;
     private final long out;
 
-    private CausalConv(TensorOwner owner, Tensor weight, Tensor bias) {
+    private CausalConv(
+            TensorOwner owner, Tensor weight, Tensor bias, long[] padding, long[] stride) {
         this.weight = owner.ownCounted(weight);
         this.bias = owner.own(new TensorOptional(owner.ownCounted(bias)));
         this.out = weight.size(0);
         this.in = weight.size(1);
         this.history = (int) weight.size(2) - 1;
-        this.padding = new long[] {0, weight.size(3) / 2, weight.size(4) / 2};
+        this.padding = padding;
+        this.stride = stride;
     }
 
     /** Weights {@code [out, in, time, side, side]}. */
@@ -42,7 +46,9 @@ final class CausalConv {
             return new CausalConv(
                     owner,
                     weights.take(name + ".weight", out, in, time, side, side),
-                    weights.take(name + ".bias", out));
+                    weights.take(name + ".bias", out),
+                    new long[] {0, side / 2, side / 2},
+                    ONES);
         }
     }
 
@@ -54,7 +60,35 @@ final class CausalConv {
             return new CausalConv(
                     owner,
                     weights.take(name + ".weight", out, in, side, side).unsqueeze(2),
-                    weights.take(name + ".bias", out));
+                    weights.take(name + ".bias", out),
+                    new long[] {0, side / 2, side / 2},
+                    ONES);
+        }
+    }
+
+    /** A 2-D convolution of 3 x 3 that takes every second row and column, without padding. */
+    static CausalConv halvingSpace(TensorOwner owner, Weights weights, String name, long channels)
+            throws ModelException {
+        try (PointerScope _ = new PointerScope()) {
+            return new CausalConv(
+                    owner,
+                    weights.take(name + ".weight", channels, channels, 3, 3).unsqueeze(2),
+                    weights.take(name + ".bias", channels),
+                    NONE,
+                    new long[] {1, 2, 2});
+        }
+    }
+
+    /** A convolution over three frames that takes every second one, without padding. */
+    static CausalConv halvingTime(TensorOwner owner, Weights weights, String name, long channels)
+            throws ModelException {
+        try (PointerScope _ = new PointerScope()) {
+            return new CausalConv(
+                    owner,
+                    weights.take(name + ".weight", channels, channels, 3, 1, 1),
+                    weights.take(name + ".bias", channels),
+                    NONE,
+                    new long[] {2, 1, 1});
         }
     }
 
@@ -91,8 +125,8 @@ final class CausalConv {
 
     private Tensor convolve(Tensor x) {
         return ONE_DNN
-                ? torch.mkldnn_convolution(x, weight, bias, padding, ONES, ONES, 1)
-                : torch.conv3d(x, weight, bias, ONES, padding, ONES, 1);
+                ? torch.mkldnn_convolution(x, weight, bias, padding, stride, ONES, 1)
+                : torch.conv3d(x, weight, bias, stride, padding, ONES, 1);
     }
 
     /** Memory of the past frames of an input of this size, zeroed; owned by the caller. */

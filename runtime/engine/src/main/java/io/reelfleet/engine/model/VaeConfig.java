@@ -8,7 +8,8 @@ import java.util.List;
 /**
  * Sizes of the VAE, from {@code vae/config.json}.
  *
- * @param baseDim channels at full resolution
+ * @param baseDim channels of the decoder at full resolution
+ * @param encoderBaseDim channels of the encoder at full resolution
  * @param dimMult channels of each level, in multiples of {@code baseDim}, from full resolution down
  * @param resBlocks residual blocks per level (the decoder has one more)
  * @param temporalUp whether each upsampling of the decoder, from the deepest, doubles the frames
@@ -19,6 +20,7 @@ import java.util.List;
  */
 public record VaeConfig(
         int baseDim,
+        int encoderBaseDim,
         int[] dimMult,
         int resBlocks,
         boolean[] temporalUp,
@@ -49,10 +51,8 @@ public record VaeConfig(
             }
         }
         int channels = json.integer("z_dim", 1, 4096);
-        int baseDim = json.integer("base_dim", 1, 4096);
-        if (json.has("decoder_base_dim")) {
-            baseDim = json.integer("decoder_base_dim", 1, 4096);
-        }
+        int encoderBaseDim = json.integer("base_dim", 1, 4096);
+        int baseDim = json.integer("decoder_base_dim", 1, 4096, encoderBaseDim);
         double[] mult = numbers(json, "dim_mult", 4);
         int[] dimMult = new int[4];
         for (int i = 0; i < 4; i++) {
@@ -75,6 +75,7 @@ public record VaeConfig(
         }
         return new VaeConfig(
                 baseDim,
+                encoderBaseDim,
                 dimMult,
                 json.integer("num_res_blocks", 1, 64),
                 temporalUp,

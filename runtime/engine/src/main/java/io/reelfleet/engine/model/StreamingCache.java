@@ -7,11 +7,11 @@ import org.bytedeco.pytorch.Tensor;
  * A session's streaming cache of the VAE decoder: the last input frames of every causal
  * convolution.
  */
-public final class DecoderState implements AutoCloseable {
+public final class StreamingCache implements AutoCloseable {
     private final Tensor[] past;
     private boolean started;
 
-    DecoderState(Tensor[] past) {
+    StreamingCache(Tensor[] past) {
         this.past = past;
     }
 
