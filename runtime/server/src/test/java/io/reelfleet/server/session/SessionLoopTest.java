@@ -1,0 +1,458 @@
+package io.reelfleet.server.session;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.reelfleet.api.log.v1.Chunk;
+import io.reelfleet.api.log.v1.LogEntry;
+import io.reelfleet.api.runtime.v1.ChunkStat;
+import io.reelfleet.api.runtime.v1.SessionReport;
+import io.reelfleet.api.session.v1.Control;
+import io.reelfleet.api.session.v1.Pacing;
+import io.reelfleet.api.session.v1.SessionSpec;
+import io.reelfleet.api.session.v1.SessionState;
+import io.reelfleet.engine.ModelException;
+import io.reelfleet.migration.ChunkStore;
+import io.reelfleet.migration.ChunkStores;
+import io.reelfleet.migration.SessionLogReader;
+import io.reelfleet.migration.StoreException;
+import io.reelfleet.migration.StoreFullException;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class SessionLoopTest {
+
+    @TempDir Path folder;
+    private final FakeGenerators engine = new FakeGenerators();
+    private final List<ChunkStat> stats = new CopyOnWriteArrayList<>();
+    private final List<SessionLoop> loops = new ArrayList<>();
+    private FlakyStore store;
+    private SessionLoop loop;
+
+    @BeforeEach
+    void start() throws Exception {
+        store = new FlakyStore(ChunkStores.open(folder.toUri().toString()));
+        loop = loop("w1", Duration.ofMinutes(5));
+    }
+
+    @AfterEach
+    void stop() throws Exception {
+        for (SessionLoop each : loops) {
+            each.stop();
+        }
+        assertThat(engine.open.get()).as("sessions left in the engine").isZero();
+    }
+
+    @Test
+    void aFullStoreMakesItsSessionWaitAndLosesNothing() throws Exception {
+        admit("full", 1, Pacing.PACING_UNPACED);
+        admit("fine", 1, Pacing.PACING_UNPACED);
+        chunks("full", 3);
+        store.full = "sessions/full/";
+
+        SessionReport waiting = report("full", r -> !r.getLastError().isEmpty());
+        assertThat(waiting.getLastError())
+                .contains("disk under the chunk store")
+                .contains("is full");
+        assertThat(waiting.getState()).isEqualTo(SessionState.SESSION_STATE_RUNNING);
+        long stuck = nextChunk("full");
+        chunks("fine", nextChunk("fine") + 20);
+        assertThat(nextChunk("full")).isEqualTo(stuck);
+
+        store.full = "nothing";
+        chunks("full", stuck + 5);
+        assertThat(report("full", r -> r.getLastError().isEmpty())).isNotNull();
+        assertUndisturbed("full", 1);
+    }
+
+    @Test
+    void sessionsOfOneSeedAreEqualWhateverHappensToThem() throws Exception {
+        admit("suspended", 4, Pacing.PACING_UNPACED);
+        chunks("suspended", 2);
+        get(loop.suspend("suspended", 4));
+        assertThat(engine.open.get()).isZero();
+        get(loop.resume("suspended", 4));
+        chunks("suspended", 5);
+        engine.hostFull = true;
+        get(loop.suspend("suspended", 4));
+        assertThat(engine.open.get()).as("state dropped").isZero();
+        assertThat(report("suspended", r -> r.getStateBytes() == 0).getState())
+                .isEqualTo(SessionState.SESSION_STATE_SUSPENDED);
+        get(loop.resume("suspended", 4));
+        chunks("suspended", nextChunk("suspended") + 3);
+        SessionLoop other = loop("w2", Duration.ofMinutes(5));
+        get(other.admit(spec("suspended", Pacing.PACING_UNPACED), 5, 1, false));
+        report("suspended", r -> r.getLastError().startsWith("FENCED"));
+        chunks("suspended", nextChunk("suspended") + 3);
+
+        assertUndisturbed("suspended", 1);
+    }
+
+    @Test
+    void whatDoesNotFitIsRefusedBeforeItTakesTheSession() throws Exception {
+        engine.most = 1;
+        admit("first", 1, Pacing.PACING_REALTIME);
+
+        assertRefused(
+                loop.admit(spec("second", Pacing.PACING_REALTIME), 1, 1, false),
+                Refusal.Kind.DOES_NOT_FIT,
+                "session second does not fit");
+        assertThat(SessionLogReader.atEnd(store, "second").size()).isZero();
+        assertThat(loop.sessions()).hasSize(1);
+        assertThat(get(loop.admit(spec("third", Pacing.PACING_REALTIME), 1, 1, true)).nextChunk())
+                .as("admitted suspended it needs no room")
+                .isZero();
+        assertRefused(loop.resume("third", 1), Refusal.Kind.DOES_NOT_FIT, "does not fit");
+        get(loop.suspend("first", 1));
+        get(loop.resume("third", 1));
+        chunks("third", 1);
+    }
+
+    @Test
+    void anIdleSessionLeavesTheDeviceAndComesBackWithItsViewer() throws Exception {
+        SessionLoop impatient = loop("w3", Duration.ofMillis(50));
+        get(impatient.admit(spec("idle", Pacing.PACING_VIEWER), 1, 1, false));
+        report("idle", r -> r.getState() == SessionState.SESSION_STATE_SUSPENDED);
+        assertThat(engine.open.get()).isZero();
+        assertThat(nextChunk("idle")).isZero();
+
+        get(impatient.heartbeat("idle", "v", 0));
+        chunks("idle", 3);
+        assertThat(report("idle", SessionReport::getActive).getState())
+                .isEqualTo(SessionState.SESSION_STATE_RUNNING);
+        report("idle", r -> !r.getActive());
+        report("idle", r -> r.getState() == SessionState.SESSION_STATE_SUSPENDED);
+    }
+
+    @Test
+    void anEngineErrorEndsOneSessionHereAndLeavesItsLogOpen() throws Exception {
+        admit("unlucky", 1, Pacing.PACING_UNPACED);
+        admit("lucky", 1, Pacing.PACING_UNPACED);
+        chunks("unlucky", 1);
+        engine.failsOn = "unlucky";
+
+        SessionReport failed =
+                report("unlucky", r -> r.getState() == SessionState.SESSION_STATE_FAILED);
+        assertThat(failed.getLastError()).contains("out of luck");
+        chunks("lucky", nextChunk("lucky") + 3);
+        assertThat(SessionLogReader.atEnd(store, "unlucky").end()).isEmpty();
+        engine.failsOn = "";
+        get(loop.admit(spec("unlucky", Pacing.PACING_UNPACED), 2, 1, false));
+        chunks("unlucky", nextChunk("unlucky") + 2);
+        assertUndisturbed("unlucky", 1);
+    }
+
+    @Test
+    void limitsCompleteASessionAndAnEndedOneIsNotGenerated() throws Exception {
+        get(
+                loop.admit(
+                        spec("short", Pacing.PACING_UNPACED).toBuilder()
+                                .setMaxDuration(
+                                        com.google.protobuf.Duration.newBuilder()
+                                                .setNanos(200_000_000))
+                                .build(),
+                        1,
+                        1,
+                        false));
+
+        report("short", r -> r.getState() == SessionState.SESSION_STATE_COMPLETED);
+        // At 160 frames/s: 9 + 12 + 12 frames are the first to reach 0.2 s.
+        assertThat(nextChunk("short")).isEqualTo(3);
+        get(loop.release("short", 1, false, "", ""));
+        assertThat(get(loop.admit(spec("short", Pacing.PACING_UNPACED), 2, 1, false)).nextChunk())
+                .isEqualTo(3);
+        report("short", r -> r.getState() == SessionState.SESSION_STATE_COMPLETED);
+        assertThat(SessionLogReader.atEnd(store, "short").size())
+                .as("no second owner")
+                .isEqualTo(5);
+    }
+
+    @Test
+    void aLivePromptIsTakenOverByTheNextOwnerAndAChangedSpecWins() throws Exception {
+        admit("steered", 1, Pacing.PACING_UNPACED);
+        chunks("steered", 2);
+        SessionLoop.Controlled controlled =
+                get(loop.control("steered", List.of(prompt("a blue square"))));
+        assertThat(get(controlled.applied())).isEqualTo(controlled.chunk());
+        get(loop.release("steered", 1, false, "", ""));
+
+        get(loop.admit(spec("steered", Pacing.PACING_UNPACED), 2, 1, false));
+        long taken = nextChunk("steered");
+        chunks("steered", taken + 2);
+        assertThat(promptOf("steered", taken + 1)).isEqualTo("a blue square");
+
+        SessionSpec changed =
+                spec("steered", Pacing.PACING_UNPACED).toBuilder()
+                        .setControls(0, prompt("a green ball"))
+                        .build();
+        get(loop.update("steered", 2, changed));
+        long updated = nextChunk("steered");
+        chunks("steered", updated + 4);
+        assertThat(promptOf("steered", updated + 3)).isEqualTo("a green ball");
+        assertRefused(
+                loop.control("steered", List.of(prompt("x".repeat(101)))),
+                Refusal.Kind.INVALID,
+                "more than 16 tokens");
+        assertRefused(
+                loop.update("steered", 2, changed.toBuilder().setSeed(9).build()),
+                Refusal.Kind.INVALID,
+                "seed of session steered cannot change");
+    }
+
+    @Test
+    void suspendedTimeIsNotLateness() throws Exception {
+        admit("paced", 1, Pacing.PACING_REALTIME);
+        chunks("paced", 2);
+        get(loop.suspend("paced", 1));
+        // Thirteen intervals of 75 ms pass.
+        CompletableFuture.runAsync(() -> {}, CompletableFuture.delayedExecutor(1, TimeUnit.SECONDS))
+                .join();
+        get(loop.resume("paced", 1));
+        long resumed = nextChunk("paced");
+        chunks("paced", resumed + 4);
+
+        assertThat(stats)
+                .filteredOn(s -> s.getSessionUid().equals("paced") && s.getChunk() >= resumed)
+                .allSatisfy(s -> assertThat(s.getLatencyS()).isLessThan(0.9));
+    }
+
+    @Test
+    void aDrainingWorkerKeepsWhatItHasAndTakesNothingNew() throws Exception {
+        admit("kept", 1, Pacing.PACING_UNPACED);
+        get(loop.drain());
+
+        assertThat(loop.phase()).isEqualTo(SessionLoop.Phase.DRAINING);
+        assertRefused(
+                loop.admit(spec("new", Pacing.PACING_UNPACED), 1, 1, false),
+                Refusal.Kind.NOT_ADMITTING,
+                "DRAINING");
+        chunks("kept", nextChunk("kept") + 2);
+    }
+
+    @Test
+    void commandsForAnotherEpochAreStale() throws Exception {
+        admit("owned", 3, Pacing.PACING_REALTIME);
+
+        assertRefused(loop.suspend("owned", 2), Refusal.Kind.STALE, "STALE_EPOCH");
+        assertRefused(loop.resume("owned", 4), Refusal.Kind.STALE, "STALE_EPOCH");
+        assertRefused(
+                loop.release("owned", 2, true, "Deleted", ""), Refusal.Kind.STALE, "STALE_EPOCH");
+        assertRefused(
+                loop.admit(spec("owned", Pacing.PACING_REALTIME), 2, 1, false),
+                Refusal.Kind.STALE,
+                "STALE_EPOCH");
+        get(loop.release("owned", 4, false, "", ""));
+        assertThat(loop.sessions()).isEmpty();
+    }
+
+    @Test
+    void aModelThatCannotBeLoadedIsAPhaseWithASentence() throws Exception {
+        SessionLoop broken =
+                new SessionLoop(
+                        settings("w9", Duration.ofMinutes(1)),
+                        store,
+                        () -> {
+                            throw new ModelException("model/vae/config.json is missing");
+                        },
+                        Clock.systemUTC(),
+                        new Listener());
+        loops.add(broken);
+        broken.start();
+
+        await(() -> broken.phase() == SessionLoop.Phase.FAILED);
+        assertThat(broken.message()).isEqualTo("model/vae/config.json is missing");
+        assertRefused(
+                broken.admit(spec("x", Pacing.PACING_UNPACED), 1, 1, false),
+                Refusal.Kind.NOT_ADMITTING,
+                "vae/config.json is missing");
+    }
+
+    /** Chunks gapless, and each made from the one before as if nothing had happened. */
+    private void assertUndisturbed(String uid, long seed) throws Exception {
+        float before = 0;
+        long expected = 0;
+        for (LogEntry entry : SessionLogReader.fromStart(store, uid).pollAll()) {
+            if (entry.hasChunk()) {
+                Chunk chunk = entry.getChunk();
+                assertThat(chunk.getChunk()).isEqualTo(expected);
+                float value = FakeGenerators.value(chunk.getLatents().getData().toByteArray());
+                assertThat(value)
+                        .as("chunk %d", expected)
+                        .isEqualTo(FakeGenerators.next(before, seed, expected, "a red ball"));
+                before = value;
+                expected++;
+            }
+        }
+    }
+
+    private SessionLoop loop(String name, Duration idle) throws Exception {
+        SessionLoop made =
+                new SessionLoop(
+                        settings(name, idle),
+                        store,
+                        () -> engine,
+                        Clock.systemUTC(),
+                        new Listener());
+        loops.add(made);
+        made.start();
+        await(() -> made.phase() == SessionLoop.Phase.READY);
+        return made;
+    }
+
+    private static LoopSettings settings(String name, Duration idle) {
+        return new LoopSettings(
+                name,
+                "127.0.0.1:1",
+                Duration.ofMillis(750),
+                idle,
+                new PaceSettings(3, Duration.ofMillis(600)));
+    }
+
+    private final class Listener implements LoopListener {
+        @Override
+        public void changed() {}
+
+        @Override
+        public void chunkStored(ChunkStat stat) {
+            stats.add(stat);
+        }
+
+        @Override
+        public void storeFailed(String sessionUid, String reason) {}
+    }
+
+    private void admit(String uid, long epoch, Pacing pacing) throws Exception {
+        get(loop.admit(spec(uid, pacing), epoch, 1, false));
+    }
+
+    private static SessionSpec spec(String uid, Pacing pacing) {
+        return SessionSpec.newBuilder()
+                .setUid(uid)
+                .setSeed(1)
+                .setPacing(pacing)
+                .addControls(prompt("a red ball"))
+                .build();
+    }
+
+    private static Control prompt(String text) {
+        return Control.newBuilder().setKind("prompt").setText(text).build();
+    }
+
+    private String promptOf(String uid, long k) throws Exception {
+        return ControlTracks.prompt(
+                SessionLogReader.atEnd(store, uid)
+                        .chunk(k)
+                        .orElseThrow()
+                        .getChunk()
+                        .getControlsList());
+    }
+
+    private long nextChunk(String uid) throws Exception {
+        return SessionLogReader.atEnd(store, uid).nextChunk();
+    }
+
+    private void chunks(String uid, long count) throws Exception {
+        SessionLogReader reader = SessionLogReader.fromStart(store, uid);
+        await(
+                () -> {
+                    reader.pollAll();
+                    return reader.nextChunk() >= count;
+                });
+    }
+
+    private SessionReport report(String uid, Predicate<SessionReport> condition) throws Exception {
+        List<SessionReport> found = new ArrayList<>();
+        await(
+                () -> {
+                    for (SessionLoop each : loops) {
+                        Optional<SessionReport> report =
+                                each.sessions().stream()
+                                        .filter(r -> r.getSpec().getUid().equals(uid))
+                                        .filter(condition)
+                                        .findFirst();
+                        if (report.isPresent()) {
+                            found.add(report.get());
+                            return true;
+                        }
+                    }
+                    return false;
+                });
+        return found.getFirst();
+    }
+
+    private interface Condition {
+        boolean holds() throws Exception;
+    }
+
+    private static void await(Condition condition) throws Exception {
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
+        while (!condition.holds()) {
+            assertThat(System.nanoTime()).isLessThan(deadline);
+            TimeUnit.MILLISECONDS.sleep(5);
+        }
+    }
+
+    private static <T> T get(CompletableFuture<T> answer) throws Exception {
+        return answer.get(30, TimeUnit.SECONDS);
+    }
+
+    private static void assertRefused(
+            CompletableFuture<?> answer, Refusal.Kind kind, String sentence) {
+        assertThatThrownBy(() -> answer.get(30, TimeUnit.SECONDS))
+                .isInstanceOf(ExecutionException.class)
+                .cause()
+                .isInstanceOfSatisfying(Refusal.class, e -> assertThat(e.kind()).isEqualTo(kind))
+                .hasMessageContaining(sentence);
+    }
+
+    /** Has no room under a prefix while it is told so. */
+    private static final class FlakyStore implements ChunkStore {
+        private final ChunkStore inner;
+        volatile String full = "nothing";
+
+        FlakyStore(ChunkStore inner) {
+            this.inner = inner;
+        }
+
+        @Override
+        public boolean createIfAbsent(String key, byte[] bytes) throws StoreException {
+            if (key.startsWith(full)) {
+                throw new StoreFullException("the disk under the chunk store x is full", null);
+            }
+            return inner.createIfAbsent(key, bytes);
+        }
+
+        @Override
+        public Optional<byte[]> read(String key) throws StoreException {
+            return inner.read(key);
+        }
+
+        @Override
+        public List<String> list(String prefix) throws StoreException {
+            return inner.list(prefix);
+        }
+
+        @Override
+        public void delete(String prefix) throws StoreException {
+            inner.delete(prefix);
+        }
+
+        @Override
+        public String location() {
+            return inner.location();
+        }
+    }
+}
