@@ -56,7 +56,8 @@ public final class BuildImages {
         System.exit(run(arguments, System.out, System.err));
     }
 
-    static int run(String[] arguments, PrintStream terminal, PrintStream errors) {
+    /** Builds them as the arguments say; the exit code. */
+    public static int run(String[] arguments, PrintStream terminal, PrintStream errors) {
         Path root = Path.of("").toAbsolutePath();
         Path out = null;
         String tag = TAG;
