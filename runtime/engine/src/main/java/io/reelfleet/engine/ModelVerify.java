@@ -88,7 +88,8 @@ public final class ModelVerify {
                         .with(
                                 frames,
                                 setting.integer("text_len", 1, 4096),
-                                FewStepSchedule.shifted(steps.length, shift));
+                                FewStepSchedule.shifted(
+                                        Arrays.stream(steps).map(t -> t / 1000).toArray(), shift));
     }
 
     /**

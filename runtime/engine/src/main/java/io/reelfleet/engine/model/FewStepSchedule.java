@@ -14,12 +14,24 @@ public record FewStepSchedule(double[] timesteps, double[] sigmas) {
      * / (1 + (shift - 1) s)}: four steps at shift 5 are Self-Forcing's 1000, 937.5, 833.3, 625.
      */
     public static FewStepSchedule shifted(int steps, double shift) {
-        double[] timesteps = new double[steps];
-        double[] sigmas = new double[steps];
+        double[] even = new double[steps];
         for (int i = 0; i < steps; i++) {
-            double even = 1.0 - (double) i / steps;
+            even[i] = 1.0 - (double) i / steps;
+        }
+        return shifted(even, shift);
+    }
+
+    /**
+     * Steps at given shares of noise before the shift.
+     *
+     * @param shares falling, at most 1
+     */
+    public static FewStepSchedule shifted(double[] shares, double shift) {
+        double[] timesteps = new double[shares.length];
+        double[] sigmas = new double[shares.length];
+        for (int i = 0; i < shares.length; i++) {
             // In float32, as the public schedulers keep them.
-            sigmas[i] = (float) (shift * even / (1 + (shift - 1) * even));
+            sigmas[i] = (float) (shift * shares[i] / (1 + (shift - 1) * shares[i]));
             timesteps[i] = (float) (sigmas[i] * 1000);
         }
         return new FewStepSchedule(timesteps, sigmas);
