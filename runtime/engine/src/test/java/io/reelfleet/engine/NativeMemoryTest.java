@@ -11,7 +11,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 class NativeMemoryTest {
     private static final Path STATUS = Path.of("/proc/self/status");
-    private static final int SESSIONS = 400;
+    private static final int SESSIONS = 200;
 
     @TempDir Path folder;
 
