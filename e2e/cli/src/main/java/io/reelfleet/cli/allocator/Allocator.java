@@ -45,7 +45,8 @@ public final class Allocator {
         this.http =
                 HttpClient.newBuilder()
                         .version(HttpClient.Version.HTTP_1_1)
-                        .connectTimeout(Duration.ofSeconds(5))
+                        // A machine that starts several workers at once may be slow to answer.
+                        .connectTimeout(Duration.ofSeconds(20))
                         .sslContext(TlsContexts.trusting(authorityPem))
                         .build();
     }

@@ -28,7 +28,7 @@ record Calibration(double chunkInterval, double chunkTime, int capacity) {
      * Sessions in turn on one worker fill at most this share of its time: the rest is for what else
      * the machine does.
      */
-    static final double MARGIN = 0.8;
+    static final double MARGIN = 0.7;
 
     private static final int CHUNKS = 7;
     private static final int WARM_UP = 2;

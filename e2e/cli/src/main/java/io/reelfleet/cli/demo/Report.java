@@ -237,6 +237,14 @@ final class Report {
             double thick = lane * 0.7;
             double opens = film.driven().trace().opens();
             double closes = Math.min(film.driven().trace().closes(), record.seconds());
+            if (lane >= 12) {
+                String name = film.driven().name().replaceFirst("^demo-", "");
+                svg.raw(
+                        f(
+                                "<text class='tick' x='48' y='%.1f' text-anchor='end'>%s</text>",
+                                y + lane * 0.65,
+                                escape(name.length() > 9 ? name.substring(0, 8) + "…" : name)));
+            }
             svg.raw(
                     f(
                             "<g><title>%s: %s</title><rect class='open' x='%.1f' y='%.1f' width='%.1f' height='%.1f'/>",

@@ -26,12 +26,12 @@ final class Svg {
      * @param height of the picture, pixels
      * @param seconds length of the time axis
      * @param most the largest value to be shown; 0 draws no value axis
-     * @param unit written behind the values of the axis
+     * @param unit written behind the values of the axis; empty for counts, which have whole steps
      */
     Svg(int height, double seconds, double most, String unit) {
         this.height = height;
         this.seconds = Math.max(1, seconds);
-        double step = roundStep(most / 4);
+        double step = unit.isEmpty() ? Math.max(1, roundStep(most / 4)) : roundStep(most / 4);
         this.top = most > 0 ? Math.ceil(most / step - 1e-9) * step : 1;
         double timeStep = roundStep(this.seconds / 10);
         for (double t = 0; t <= this.seconds + 1e-9; t += timeStep) {

@@ -167,7 +167,7 @@ public final class LocalFleet implements AutoCloseable {
         Map<String, String> settings = new LinkedHashMap<>();
         settings.put("reelfleet.listen-host", "127.0.0.1");
         settings.put("quarkus.management.port", "0");
-        settings.put("reelfleet.store", "file:" + folder.store());
+        settings.put("reelfleet.store", folder.store().toUri().toString());
         return settings;
     }
 

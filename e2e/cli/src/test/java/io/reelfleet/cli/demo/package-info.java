@@ -1,0 +1,2 @@
+/** The demo's parts that need no fleet. */
+package io.reelfleet.cli.demo;

@@ -1,0 +1,2 @@
+/** What people type and what they are told. */
+package io.reelfleet.cli;
