@@ -1,0 +1,2 @@
+/** What a person sees in a browser. */
+package io.reelfleet.tests.browser;
