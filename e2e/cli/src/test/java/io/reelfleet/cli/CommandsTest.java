@@ -3,22 +3,21 @@ package io.reelfleet.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
-import java.io.InputStream;
+import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.net.InetAddress;
 import java.net.ServerSocket;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The program as a process, as the launcher starts it. */
+/** What people type and what they are told. */
 class CommandsTest {
     @TempDir Path folder;
     private Path checkout;
@@ -28,11 +27,19 @@ class CommandsTest {
     @BeforeEach
     void aCheckoutThatWasBuilt() throws IOException {
         checkout = folder.resolve("checkout");
+        System.setProperty("reelfleet.home", folder.resolve("home").toString());
+        System.setProperty("reelfleet.checkout", checkout.toString());
         for (String part : List.of("operator/controller", "runtime/server", "runtime/gateway")) {
             Path jar = checkout.resolve(part).resolve("target/quarkus-app/quarkus-run.jar");
             Files.createDirectories(jar.getParent());
             Files.writeString(jar, "no program");
         }
+    }
+
+    @AfterEach
+    void forgetTheFolders() {
+        System.clearProperty("reelfleet.home");
+        System.clearProperty("reelfleet.checkout");
     }
 
     @Test
@@ -186,29 +193,14 @@ class CommandsTest {
         return answer.err().strip();
     }
 
-    private Answer run(String... arguments) throws IOException, InterruptedException {
-        List<String> command =
-                new ArrayList<>(
-                        List.of(
-                                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                                "-XX:TieredStopAtLevel=1",
-                                "-XX:+UseSerialGC",
-                                "-cp",
-                                System.getProperty("java.class.path"),
-                                Reelfleet.class.getName()));
-        command.addAll(List.of(arguments));
-        ProcessBuilder builder = new ProcessBuilder(command);
-        builder.environment().put("REELFLEET_HOME", folder.resolve("home").toString());
-        builder.environment().put("REELFLEET_CHECKOUT", checkout.toString());
-        Path err = folder.resolve("stderr");
-        Process process = builder.redirectError(err.toFile()).start();
-        process.getOutputStream().close();
-        try (InputStream out = process.getInputStream()) {
-            String text = new String(out.readAllBytes(), StandardCharsets.UTF_8);
-            assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
-            return new Answer(process.exitValue(), text, Files.readString(err));
-        } finally {
-            process.destroyForcibly();
-        }
+    private Answer run(String... arguments) {
+        StringWriter out = new StringWriter();
+        StringWriter err = new StringWriter();
+        int code =
+                Reelfleet.commandLine()
+                        .setOut(new PrintWriter(out, true))
+                        .setErr(new PrintWriter(err, true))
+                        .execute(arguments);
+        return new Answer(code, out.toString(), err.toString());
     }
 }

@@ -12,7 +12,7 @@ import java.nio.file.Path;
 public record Checkout(Path root) {
     /** As the launcher says. */
     public static Checkout find() {
-        String root = System.getenv("REELFLEET_CHECKOUT");
+        String root = System.getProperty("reelfleet.checkout", System.getenv("REELFLEET_CHECKOUT"));
         if (root == null) {
             throw new Failure("REELFLEET_CHECKOUT is not set: start this program with ./reelfleet");
         }

@@ -23,7 +23,8 @@ public record FleetFolder(Path path) {
 
     /** {@code $REELFLEET_HOME}, default {@code ~/.reelfleet}. */
     public static Path home() {
-        String home = System.getenv("REELFLEET_HOME");
+        // The property is for tests, which cannot change their environment.
+        String home = System.getProperty("reelfleet.home", System.getenv("REELFLEET_HOME"));
         return home == null || home.isBlank()
                 ? Path.of(System.getProperty("user.home"), ".reelfleet")
                 : Path.of(home).toAbsolutePath();
