@@ -10,7 +10,7 @@ from . import latents, train_flow, train_vae, world
 
 GRAMMAR = {
     "example": world.prompt(world.ALL_SCENES[0]),
-    "colours": list(world.COLOURS), "shapes": {k: list(v) for k, v in world.SHAPE_WORDS.items()},
+    "colours": list(world.COLOURS), "shapes": {k: list(world.SHAPE_WORDS[k]) for k in world.OFFERED},
     "motions": {k: list(v) for k, v in world.MOTION_PHRASES.items()}, "backgrounds": list(world.BACKGROUNDS),
     "background_phrases": [p.format("BACKGROUND") for p in world.BACKGROUND_PHRASES],
 }

@@ -59,5 +59,9 @@ def make(vae, path, clips, seed, openings=False):
 
 
 def load(path):
+    """All clips written so far, as tensors: z [clips, 15, 16, 8, 8] float16, scene, then, switch [clips]."""
     pieces = [torch.load(p) for p in sorted(path.glob("*.pt"))]
-    return {k: torch.cat([p[k] for p in pieces]) for k in ("z", "scene", "then", "switch")}
+    data = {k: torch.cat([p[k] for p in pieces]) for k in ("z", "scene", "then", "switch")}
+    offered = torch.tensor([s.shape in world.OFFERED for s in world.ALL_SCENES])
+    keep = offered[data["scene"]] & offered[data["then"]]
+    return {k: v[keep] for k, v in data.items()}

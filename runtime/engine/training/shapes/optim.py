@@ -8,22 +8,22 @@ import torch
 
 
 def _orthogonal(g, steps=5):
-    """The nearest orthogonal matrix, roughly: Newton-Schulz with the quintic coefficients of Muon (Jordan et al., 2024)."""
+    """The nearest orthogonal matrices [n, rows, columns], roughly: Newton-Schulz with the quintic coefficients of Muon (Jordan et al., 2024)."""
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = g / (g.norm() + 1e-7)
-    tall = x.shape[0] > x.shape[1]
-    x = x.T if tall else x
+    x = g / (g.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    tall = x.shape[-2] > x.shape[-1]
+    x = x.mT if tall else x
     for _ in range(steps):
-        m = x @ x.T
+        m = x @ x.mT
         x = a * x + (b * m + c * m @ m) @ x
-    return x.T if tall else x
+    return x.mT if tall else x
 
 
 class Optimizer:
     """`muon`: list of weights with two or more dimensions (convolutions are flattened); `adam`: everything else."""
 
-    def __init__(self, muon, adam, muon_lr=0.02, adam_lr=2e-3, betas=(0.9, 0.99), momentum=0.95, decay=0.0, clip=1.0):
-        self.muon, self.muon_lr, self.momentum, self.decay, self.clip = muon, muon_lr, momentum, decay, clip
+    def __init__(self, muon, adam, muon_lr=0.02, adam_lr=2e-3, betas=(0.9, 0.99), momentum=0.95, clip=1.0):
+        self.muon, self.muon_lr, self.momentum, self.clip = muon, muon_lr, momentum, clip
         self.buffers = [torch.zeros_like(p) for p in muon]
         self.adam_lr = adam_lr
         self.adam = torch.optim.Adam(adam, lr=adam_lr, betas=betas) if adam else None
@@ -37,15 +37,15 @@ class Optimizer:
             if self.adam:
                 self.adam.param_groups[0]["lr"] = self.adam_lr * scale
                 self.adam.step()
+            alike = {}
             for p, m in zip(self.muon, self.buffers):
-                if p.grad is None:
-                    continue
-                m.lerp_(p.grad, 1 - self.momentum)
-                g = p.grad.lerp(m, self.momentum).flatten(1)
-                u = _orthogonal(g) * (0.2 * math.sqrt(max(g.shape)))  # the size of an Adam update
-                if self.decay:
-                    p.mul_(1 - self.muon_lr * scale * self.decay)
-                p.sub_(u.view_as(p), alpha=self.muon_lr * scale)
+                if p.grad is not None:
+                    m.lerp_(p.grad, 1 - self.momentum)
+                    alike.setdefault(p.flatten(1).shape, []).append((p, p.grad.lerp(m, self.momentum).flatten(1)))
+            for shape, pairs in alike.items():
+                updates = _orthogonal(torch.stack([g for _, g in pairs]))
+                for (p, _), u in zip(pairs, updates):
+                    p.sub_(u.view_as(p), alpha=self.muon_lr * scale * 0.2 * math.sqrt(max(shape)))  # the size of an Adam update
         for p in self.all:
             p.grad = None
         return float(norm)

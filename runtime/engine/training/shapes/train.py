@@ -1,6 +1,8 @@
 """Everything from nothing: python -m shapes.train --out DIR --threads 1 --resume"""
 
 import argparse
+from collections import deque
+from itertools import zip_longest
 import os
 from pathlib import Path
 
@@ -11,10 +13,10 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on with the states in OUT")
     parser.add_argument("--vae-steps", type=int, default=1400)
-    parser.add_argument("--decoder-steps", type=int, default=1500)
+    parser.add_argument("--decoder-steps", type=int, default=900)
     parser.add_argument("--clips", type=int, default=2500)
     parser.add_argument("--flow-steps", type=int, default=5000)
-    parser.add_argument("--only", choices=("vae", "latents", "decoder", "flow", "export"), help="one stage, for running two side by side")
+    parser.add_argument("--only", choices=("vae", "latents", "flow", "export"), help="one stage; flow trains transformer, text encoder and decoder")
     args = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", str(args.threads))
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -30,8 +32,8 @@ def main():
         "vae": lambda: train_vae.train(args.out, args.vae_steps),
         "latents": lambda: [latents.make(train_vae.encoder(args.out), args.out / name, args.clips, 4, openings=name == "openings")
                             for name in ("openings", "anywhere")],
-        "decoder": lambda: train_vae.train_decoder(args.out, args.decoder_steps),
-        "flow": lambda: train_flow.train(args.out, args.flow_steps),
+        "flow": lambda: deque(zip_longest(train_flow.train(args.out, args.flow_steps), train_vae.train_decoder(args.out, args.decoder_steps)),
+                              maxlen=0),  # one step of each in turn, in one thread
         "export": lambda: print("wrote", export.export(args.out, args.out / "model")),
     }
     for name, stage in stages.items():

@@ -30,4 +30,5 @@ def test_a_change_of_scene_moves_the_shape_no_further_than_a_few_pixels():
 
 def test_held_out_scenes_are_not_trained_on():
     seen, held_out = world.split()
-    assert not set(seen) & set(held_out) and len(seen) + len(held_out) == len(world.ALL_SCENES)
+    assert not set(seen) & set(held_out)
+    assert {s.shape for s in seen + held_out} == set(world.OFFERED)
