@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.reelfleet.images.BuildImages;
+import io.reelfleet.tests.video.DecodedVideo;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.net.URI;

@@ -1,4 +1,4 @@
-package io.reelfleet.tests.cluster;
+package io.reelfleet.tests.video;
 
 import static org.bytedeco.ffmpeg.global.avcodec.av_packet_alloc;
 import static org.bytedeco.ffmpeg.global.avcodec.av_packet_free;
@@ -32,9 +32,10 @@ import org.bytedeco.ffmpeg.avutil.AVFrame;
  * @param frames that came out
  * @param seconds from the first frame's time to the end of the last one
  */
-record DecodedVideo(int frames, double seconds) {
+public record DecodedVideo(int frames, double seconds) {
 
-    static DecodedVideo of(Path file) {
+    /** Decodes a file from its first frame to its last. */
+    public static DecodedVideo of(Path file) {
         AVFormatContext input = new AVFormatContext(null);
         if (avformat_open_input(input, file.toString(), null, null) != 0
                 || avformat_find_stream_info(input, (AVDictionary) null) < 0) {

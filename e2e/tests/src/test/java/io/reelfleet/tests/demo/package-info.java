@@ -1,0 +1,2 @@
+/** The demo as people run it. */
+package io.reelfleet.tests.demo;

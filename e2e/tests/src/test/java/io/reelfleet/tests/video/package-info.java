@@ -1,0 +1,2 @@
+/** Looks into videos by decoding them. */
+package io.reelfleet.tests.video;
