@@ -5,7 +5,7 @@ import numpy as np
 
 from . import world
 
-ZOOM = 3  # contours are taken from an enlarged picture, for places finer than a pixel
+ZOOM = 2  # contours are taken from an enlarged picture, for places finer than a pixel
 LEAST = 60  # pixels; what is smaller is not seen
 NAMES = list(world.COLOURS) + list(world.BACKGROUNDS)
 ANCHORS = np.array(list(world.COLOURS.values()) + list(world.BACKGROUNDS.values()), np.float32)
