@@ -46,21 +46,28 @@ public final class GatewayMain implements QuarkusApplication {
         return 0;
     }
 
-    /** In a cluster the operator certifies this pod; it is waited for. */
+    /**
+     * In a cluster the operator certifies this pod. It is not waited for: what is in the store
+     * plays without an operator, and calls to workers wait for the certificate.
+     */
     private static void enrol() {
         Config config = ConfigProvider.getConfig();
         try {
             Optional<Enrolment> enrolment =
                     Enrolment.from(
                             key -> config.getOptionalValue(key, String.class), System.err::println);
-            if (enrolment.isPresent()) {
-                enrolment.get().start();
-            }
+            enrolment.ifPresent(
+                    e -> Thread.ofPlatform().daemon().name("enrolment").start(() -> start(e)));
         } catch (IllegalArgumentException e) {
-            throw new SettingException(e.getMessage());
+            throw new SettingException(e.getMessage(), e);
+        }
+    }
+
+    private static void start(Enrolment enrolment) {
+        try {
+            enrolment.start();
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new SettingException("interrupted while waiting for a certificate");
         }
     }
 

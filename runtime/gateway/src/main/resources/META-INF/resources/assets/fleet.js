@@ -224,7 +224,7 @@ function card(session) {
     el("div", { class: "about" }, el("p", { class: "title" }, el("a", { href: `/s/${session.spec.uid}/` }), el("span", { class: "state" })), el("p", { class: "says" }), el("p", { class: "where muted" })));
   const uid = session.spec.uid;
   const veil = node.querySelector(".veil");
-  video.addEventListener("playing", () => { veil.hidden = true; });
+  for (const event of ["playing", "timeupdate"]) video.addEventListener(event, () => { veil.hidden = video.readyState >= 2; });
   node.start = () => {
     node.player = { stop() {} };
     fetch(`/api/sessions/${uid}/watch`, { method: "POST" }).then((r) => {

@@ -131,7 +131,7 @@ function refused({ id, message }) {
 }
 
 video.muted = true;
-video.addEventListener("playing", () => { $("veil").hidden = true; });
+for (const event of ["playing", "timeupdate"]) video.addEventListener(event, () => { $("veil").hidden = video.readyState >= 2; });
 video.addEventListener("loadedmetadata", () => { video.style.aspectRatio = `${video.videoWidth} / ${video.videoHeight}`; });
 play(video, base, { onSegment: (frag) => { current = frag; }, onRefused: () => location.reload() });
 connect();
