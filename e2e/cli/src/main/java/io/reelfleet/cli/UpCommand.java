@@ -2,6 +2,7 @@ package io.reelfleet.cli;
 
 import io.reelfleet.cli.fleet.Checkout;
 import io.reelfleet.cli.fleet.FleetFolder;
+import io.reelfleet.cli.fleet.KubePrograms;
 import io.reelfleet.cli.fleet.LocalFleet;
 import io.reelfleet.cli.fleet.PoolDocument;
 import java.io.PrintWriter;
@@ -57,6 +58,11 @@ final class UpCommand implements Callable<Integer> {
             description = "Of the operator, 0 for any (default: ${DEFAULT-VALUE}).")
     private int apiPort;
 
+    @Option(
+            names = "--no-kubernetes",
+            description = "No API server for kubectl, even when its programs are at hand.")
+    private boolean noKubernetes;
+
     @Spec private CommandSpec spec;
 
     @Override
@@ -86,19 +92,24 @@ final class UpCommand implements Callable<Integer> {
                         capacity,
                         Duration.ofMillis(1500),
                         Duration.ofSeconds(30));
-        out.println("Starting operator and gateway ...");
+        Checkout checkout = Checkout.find();
+        Optional<KubePrograms> kube = noKubernetes ? Optional.empty() : KubePrograms.find(checkout);
+        out.println(
+                "Starting "
+                        + (kube.isPresent() ? "etcd, the API server, " : "")
+                        + "operator and gateway ...");
         out.flush();
         LocalFleet fleet =
                 LocalFleet.start(
                         new LocalFleet.Settings(
                                 folder,
-                                Checkout.find(),
+                                checkout,
                                 pool,
                                 apiPort,
                                 port,
                                 Duration.ofSeconds(60),
                                 false,
-                                Optional.empty()));
+                                kube));
         out.println(
                 "The fleet is up: pool "
                         + PoolDocument.NAME
@@ -108,8 +119,15 @@ final class UpCommand implements Callable<Integer> {
         out.println("  page      " + fleet.gatewayUrl() + "/");
         out.println("  operator  " + folder.running().orElseThrow().operatorUrl());
         out.println("  folder    " + folder.path() + " (logs, videos)");
-        out.println(
-                "  open      ./reelfleet open -f docs/examples/session.yaml   (no kubectl here: it sends the same YAML)");
+        if (fleet.kubeconfig().isPresent()) {
+            out.println("  kubectl   export KUBECONFIG='" + fleet.kubeconfig().get() + "'");
+            out.println("            kubectl apply -f docs/examples/session.yaml");
+        } else {
+            out.println(
+                    "  open      ./reelfleet open -f docs/examples/session.yaml (kubectl cannot be used here: "
+                            + (noKubernetes ? "--no-kubernetes" : KubePrograms.HOW_TO_GET_THEM)
+                            + ")");
+        }
         out.println("  stop      ./reelfleet down");
         return 0;
     }

@@ -39,6 +39,11 @@ public record Checkout(Path root) {
         return built("runtime/server/target/quarkus-app/lib/main");
     }
 
+    /** The folder of the resource definitions. */
+    public Path definitions() {
+        return built("crds/generated");
+    }
+
     private Path built(String path) {
         Path file = root.resolve(path);
         if (!Files.exists(file)) {

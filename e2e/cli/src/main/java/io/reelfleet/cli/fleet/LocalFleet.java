@@ -29,10 +29,15 @@ import java.util.stream.Stream;
 public final class LocalFleet implements AutoCloseable {
     private static final Duration START_LIMIT = Duration.ofSeconds(90);
 
+    /** A fleet on a laptop is not renewed while it runs. */
+    private static final Duration VALIDITY = Duration.ofDays(30);
+
     private final FleetFolder folder;
     private final List<Part> parts = new ArrayList<>();
+    private final List<Part> kube = new ArrayList<>();
     private final String operatorUrl;
     private final String gatewayUrl;
+    private Optional<Path> kubeconfig = Optional.empty();
 
     /**
      * How to start one.
@@ -44,7 +49,8 @@ public final class LocalFleet implements AutoCloseable {
      * @param gatewayPort the page; 0 takes a free one
      * @param scaleDownDelay how long the load must have been lower before workers go
      * @param endWithThisProcess all parts end when this process is gone
-     * @param kubeconfig an API server that the operator serves; empty for none
+     * @param kube programs of an API server to start, which the operator then serves; empty for
+     *     none
      */
     public record Settings(
             FleetFolder folder,
@@ -54,7 +60,7 @@ public final class LocalFleet implements AutoCloseable {
             int gatewayPort,
             Duration scaleDownDelay,
             boolean endWithThisProcess,
-            Optional<Path> kubeconfig) {}
+            Optional<KubePrograms> kube) {}
 
     private LocalFleet(FleetFolder folder, String operatorUrl, String gatewayUrl) {
         this.folder = folder;
@@ -106,7 +112,7 @@ public final class LocalFleet implements AutoCloseable {
         operator.put("reelfleet.tls.dir", folder.tls().resolve("operator").toString());
         operator.put("reelfleet.trust.authority-dir", folder.tls().resolve("authority").toString());
         operator.put("quarkus.http.port", Integer.toString(operatorPort));
-        operator.put("reelfleet.kubernetes", Boolean.toString(settings.kubeconfig().isPresent()));
+        operator.put("reelfleet.kubernetes", Boolean.toString(settings.kube().isPresent()));
         operator.put("reelfleet.pools-file", folder.pools().toString());
         operator.put("reelfleet.workers", "processes");
         operator.put("reelfleet.processes.dir", folder.processes().toString());
@@ -124,8 +130,11 @@ public final class LocalFleet implements AutoCloseable {
         operator.put("reelfleet.tokens.key-file", keys.privateKey().toString());
         operator.put("reelfleet.api.token-file", folder.apiToken().toString());
         Map<String, String> operatorEnvironment = new LinkedHashMap<>(environment);
-        settings.kubeconfig()
-                .ifPresent(file -> operatorEnvironment.put("KUBECONFIG", file.toString()));
+        if (settings.kube().isPresent()) {
+            ApiServer server = ApiServer.start(settings.kube().get(), folder, kube);
+            kubeconfig = Optional.of(server.install(settings.checkout().definitions(), folder.pools()));
+            operatorEnvironment.put("KUBECONFIG", kubeconfig.orElseThrow().toString());
+        }
         parts.add(
                 Part.start(
                         "operator",
@@ -154,7 +163,7 @@ public final class LocalFleet implements AutoCloseable {
                 new FleetFolder.Running(
                         parts.get(0).pid(),
                         parts.get(1).pid(),
-                        parts.stream().map(Part::pid).collect(Collectors.toList()),
+                        pids(),
                         operatorUrl,
                         gatewayUrl,
                         Instant.now().toString()));
@@ -183,15 +192,23 @@ public final class LocalFleet implements AutoCloseable {
             String name = role.name().toLowerCase(java.util.Locale.ROOT);
             TlsFolder.write(
                     folder.tls().resolve(name),
-                    authority.issue(
-                            new PeerIdentity(role, name, hosts),
-                            CertificateAuthority.LEAF_VALIDITY));
+                    authority.issue(new PeerIdentity(role, name, hosts), VALIDITY));
         }
+    }
+
+    /** All processes, in the order in which they are ended. */
+    private List<Long> pids() {
+        return Stream.concat(parts.stream(), kube.stream()).map(Part::pid).toList();
     }
 
     /** Its folder. */
     public FleetFolder folder() {
         return folder;
+    }
+
+    /** For kubectl, when it has an API server. */
+    public Optional<Path> kubeconfig() {
+        return kubeconfig;
     }
 
     /** The page and the base of session URLs. */
@@ -246,13 +263,13 @@ public final class LocalFleet implements AutoCloseable {
     /** A sentence when a part has ended by itself. */
     public void checkAlive() {
         parts.forEach(Part::checkAlive);
+        kube.forEach(Part::checkAlive);
     }
 
     /** Ends all processes, the workers too, and sees that they are gone. */
     @Override
     public void close() {
-        List<Long> pids = parts.stream().map(Part::pid).toList();
-        endAll(folder, pids);
+        endAll(folder, pids());
     }
 
     /**

@@ -47,14 +47,8 @@ final class Part {
             Map<String, String> environment,
             FleetFolder folder)
             throws IOException {
-        Path endpoint = folder.endpoint(name);
-        Files.deleteIfExists(endpoint);
+        Files.deleteIfExists(folder.endpoint(name));
         List<String> command = new ArrayList<>();
-        for (String setsid : List.of("/usr/bin/setsid", "/bin/setsid")) {
-            if (command.isEmpty() && Files.isExecutable(Path.of(setsid))) {
-                command.add(setsid);
-            }
-        }
         command.add(java().toString());
         command.addAll(
                 List.of(
@@ -64,9 +58,23 @@ final class Part {
                         "--enable-native-access=ALL-UNNAMED",
                         "--sun-misc-unsafe-memory-access=allow"));
         settings.forEach((key, value) -> command.add("-D" + key + "=" + value));
-        command.add("-Dreelfleet.endpoint-file=" + endpoint);
+        command.add("-Dreelfleet.endpoint-file=" + folder.endpoint(name));
         command.add("-jar");
         command.add(jar.toString());
+        return launch(name, command, environment, folder);
+    }
+
+    /** Starts any program, in a process group of its own, with its output in the folder's logs. */
+    static Part launch(
+            String name, List<String> program, Map<String, String> environment, FleetFolder folder)
+            throws IOException {
+        List<String> command = new ArrayList<>();
+        for (String setsid : List.of("/usr/bin/setsid", "/bin/setsid")) {
+            if (command.isEmpty() && Files.isExecutable(Path.of(setsid))) {
+                command.add(setsid);
+            }
+        }
+        command.addAll(program);
         Path log = folder.logs().resolve(name + ".log");
         ProcessBuilder builder =
                 new ProcessBuilder(command)
@@ -75,7 +83,7 @@ final class Part {
                         .redirectErrorStream(true)
                         .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()));
         builder.environment().putAll(environment);
-        return new Part(name, builder.start(), log, endpoint);
+        return new Part(name, builder.start(), log, folder.endpoint(name));
     }
 
     /** The java that runs this program. */
