@@ -1,5 +1,6 @@
 package io.reelfleet.operator;
 
+import io.fabric8.kubernetes.client.KubernetesClient;
 import io.grpc.Status;
 import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.ShutdownEvent;
@@ -13,10 +14,20 @@ import io.reelfleet.operator.fleet.FleetLoop;
 import io.reelfleet.operator.fleet.FleetSettings;
 import io.reelfleet.operator.fleet.Fleets;
 import io.reelfleet.operator.fleet.PoolDefinition;
+import io.reelfleet.operator.fleet.SessionWish;
+import io.reelfleet.operator.kubernetes.ClusterListener;
+import io.reelfleet.operator.kubernetes.ClusterState;
+import io.reelfleet.operator.kubernetes.ClusterTrust;
+import io.reelfleet.operator.kubernetes.ConfigMapRegistry;
+import io.reelfleet.operator.kubernetes.KeySecret;
+import io.reelfleet.operator.kubernetes.ReviewGate;
+import io.reelfleet.operator.kubernetes.Wake;
 import io.reelfleet.operator.leadership.FileLeadership;
+import io.reelfleet.operator.leadership.LeaseLeadership;
 import io.reelfleet.operator.leadership.Leadership;
 import io.reelfleet.operator.tokens.ViewerTokens;
 import io.reelfleet.operator.workers.GrpcWorkerLink;
+import io.reelfleet.operator.workers.PodWorkers;
 import io.reelfleet.operator.workers.ProcessWorkers;
 import io.reelfleet.operator.workers.WorkerChannels;
 import io.reelfleet.operator.workers.WorkerLink;
@@ -24,6 +35,7 @@ import io.reelfleet.operator.workers.WorkerProvider;
 import io.reelfleet.scheduler.LeastLoadedPolicy;
 import jakarta.enterprise.context.ApplicationScoped;
 import jakarta.enterprise.event.Observes;
+import jakarta.enterprise.inject.Instance;
 import jakarta.inject.Inject;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -39,14 +51,16 @@ import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
 import org.eclipse.microprofile.config.Config;
 import org.eclipse.microprofile.config.ConfigProvider;
 import org.jboss.logging.Logger;
 
 /** The operator put together: what its settings ask for, started in order, ended in order. */
 @ApplicationScoped
-public class Operator {
+public class Operator implements FleetAccess {
     private static final Logger LOG = Logger.getLogger(Operator.class);
+    private static final long RENEW_HOURS = 8;
     private static final Duration WORKER_GRACE = Duration.ofSeconds(10);
 
     private final Clock clock = Clock.systemUTC();
@@ -56,8 +70,16 @@ public class Operator {
                     Thread.ofPlatform().daemon().name("operator-timer").factory());
 
     @Inject FleetMetrics metrics;
+    @Inject Wake wake;
+
+    /** Only an operator with an API server asks for these. */
+    @Inject Instance<KubernetesClient> clients;
+
+    @Inject Instance<io.javaoperatorsdk.operator.Operator> reconcilers;
 
     private volatile Allocator allocator;
+    private volatile ClusterTrust trust;
+    private WorkerProvider provider;
     private volatile int exitCode;
     private Settings settings;
     private Fleets fleets;
@@ -86,6 +108,26 @@ public class Operator {
         return allocator != null;
     }
 
+    @Override
+    public Fleets fleets() {
+        return fleets;
+    }
+
+    @Override
+    public Settings settings() {
+        return settings;
+    }
+
+    @Override
+    public Clock clock() {
+        return clock;
+    }
+
+    /** The authority, where this operator keeps one. */
+    public Optional<ClusterTrust> trust() {
+        return Optional.ofNullable(trust);
+    }
+
     /** Whether this operator leads. */
     public boolean leads() {
         return fleets != null && fleets.term() > 0;
@@ -100,9 +142,11 @@ public class Operator {
         Config config = ConfigProvider.getConfig();
         settings = Settings.read(key -> config.getOptionalValue(key, String.class));
         followParent();
-        ViewerTokens tokens = ViewerTokens.open(settings.tokensKeyFile().orElseThrow(), clock);
+        startTrust();
+        ViewerTokens tokens = tokens();
         Gate gate = gate();
-        WorkerProvider provider = provider();
+        provider = settings.processes() ? processWorkers() : podWorkers();
+        FleetListener listener = listener();
         WorkerChannels channels = new WorkerChannels(settings.tlsDir());
         WorkerLink.Dialer dialer = GrpcWorkerLink.dialer(channels::open, settings.name(), timer);
         SecureRandom random = new SecureRandom();
@@ -118,7 +162,7 @@ public class Operator {
                                         commands,
                                         clock,
                                         () -> FleetLoop.randomName(random),
-                                        listener(),
+                                        listener,
                                         term,
                                         this::deposed));
         registry = registry();
@@ -140,36 +184,134 @@ public class Operator {
 
     private void lead(long term) {
         List<PoolDefinition> pools = new ArrayList<>();
-        if (!settings.kubernetes()) {
+        List<SessionWish> sessions = new ArrayList<>(registry.load());
+        if (settings.kubernetes()) {
+            ClusterState.Known known = ClusterState.read(clients.get(), settings);
+            pools.addAll(known.pools());
+            sessions.addAll(known.sessions());
+        } else {
             pools.addAll(PoolsFile.read(settings.poolsFile().orElseThrow(), settings));
         }
-        fleets.lead(term, pools, registry.load())
+        fleets.lead(term, pools, sessions)
                 .forEach(
                         s ->
                                 LOG.warnf(
                                         "session %s is of pool %s, which is not there: it waits for that pool",
                                         s.spec().getUid(), s.spec().getPool()));
-    }
-
-    private Leadership leadership() {
-        return new FileLeadership(settings.processesDir().orElseThrow(), settings.name());
-    }
-
-    private Gate gate() {
-        return TokenFileGate.open(settings.apiTokenFile().orElseThrow());
-    }
-
-    private SessionRegistry registry() {
-        Path folder = settings.processesDir().orElseThrow().resolve("sessions");
-        try {
-            return new FileRegistry(folder);
-        } catch (IOException e) {
-            throw new StartupProblem(
-                    "reelfleet.processes.dir: " + folder + " cannot be made: " + e.getMessage());
+        if (settings.kubernetes()) {
+            reconcilers.get().start();
         }
     }
 
-    private WorkerProvider provider() {
+    private Leadership leadership() {
+        return settings.processes()
+                ? new FileLeadership(settings.processesDir().orElseThrow(), settings.name())
+                : new LeaseLeadership(
+                        clients.get(),
+                        settings.namespace(),
+                        settings.cluster().lease(),
+                        settings.name(),
+                        LeaseLeadership.Timing.USUAL,
+                        clock);
+    }
+
+    private ViewerTokens tokens() {
+        if (settings.tokensKeyFile().isPresent()) {
+            return ViewerTokens.open(settings.tokensKeyFile().get(), clock);
+        }
+        String secret = settings.cluster().tokensSecret().orElseThrow();
+        Map<String, String> keys =
+                KeySecret.fill(
+                        clients.get(),
+                        settings.namespace(),
+                        secret,
+                        "reelfleet.tokens.secret",
+                        () -> {
+                            ViewerTokens.Keys fresh = ViewerTokens.generate();
+                            return Map.of("private.pem", fresh.privatePem(), "public.pem", fresh.publicPem());
+                        });
+        return ViewerTokens.of(
+                keys.getOrDefault("private.pem", ""), "reelfleet.tokens.secret: the Secret " + secret, clock);
+    }
+
+    private void startTrust() {
+        if (settings.kubernetes() && settings.cluster().trustSecret().isPresent()) {
+            trust = ClusterTrust.open(clients.get(), settings, clock);
+            settings.tlsDir()
+                    .ifPresent(
+                            folder ->
+                                    timer.scheduleWithFixedDelay(
+                                            () -> trust.certifyOperator(folder),
+                                            RENEW_HOURS,
+                                            RENEW_HOURS,
+                                            TimeUnit.HOURS));
+        }
+    }
+
+    private Gate gate() {
+        return settings.apiTokenFile().isPresent()
+                ? TokenFileGate.open(settings.apiTokenFile().get())
+                : new ReviewGate(clients.get());
+    }
+
+    private SessionRegistry registry() {
+        if (settings.kubernetes() && settings.cluster().sessionsConfigMap().isPresent()) {
+            return new ConfigMapRegistry(
+                    clients.get(), settings.namespace(), settings.cluster().sessionsConfigMap().get());
+        }
+        if (settings.processesDir().isEmpty()) {
+            LOG.warn("reelfleet.sessions.config-map is not set: the allocator's sessions are forgotten with this operator");
+            return SessionRegistry.NONE;
+        }
+        Path folder = settings.processesDir().get().resolve("sessions");
+        try {
+            return new FileRegistry(folder);
+        } catch (IOException e) {
+            throw new StartupProblem("reelfleet.processes.dir: " + folder + " cannot be made: " + e.getMessage());
+        }
+    }
+
+    private WorkerProvider podWorkers() {
+        Settings.Cluster c = settings.cluster();
+        return new PodWorkers(
+                clients.get(),
+                new PodWorkers.Common(
+                        settings.workerImage(),
+                        c.imagePullPolicy(),
+                        c.imagePullSecrets(),
+                        c.serviceAccount(),
+                        c.instance(),
+                        c.storeClaim(),
+                        c.storeSecret(),
+                        trust == null ? Optional.empty() : c.trustEndpoint(),
+                        () -> trust().map(ClusterTrust::authorityPem),
+                        storeEnvironment()),
+                settings.watchNamespaces(),
+                clock,
+                commands,
+                pool -> {
+                    if (fleets != null) {
+                        fleets.workersChanged(pool);
+                    }
+                });
+    }
+
+    /** How to reach an S3 store is the same for the operator and its workers. */
+    private static Map<String, String> storeEnvironment() {
+        Map<String, String> environment = new LinkedHashMap<>();
+        System.getenv()
+                .forEach(
+                        (key, value) -> {
+                            if (key.startsWith("REELFLEET_S3_")
+                                    || key.equals("AWS_REGION")
+                                    || key.startsWith("AWS_ENDPOINT_URL")) {
+                                environment.put(key, value);
+                            }
+                        });
+        return environment;
+    }
+
+    private WorkerProvider processWorkers() {
         List<String> command = new ArrayList<>();
         command.add(settings.java());
         command.addAll(settings.javaOptions());
@@ -202,14 +344,23 @@ public class Operator {
     }
 
     private FleetListener listener() {
+        FleetListener cluster =
+                settings.kubernetes()
+                        ? new ClusterListener(this::fleets, wake, clients.get(), commands, clock, settings.name())
+                        : FleetListener.NONE;
         return new FleetListener() {
             @Override
             public void changed(String pool, Set<String> sessions) {
-                commands.execute(() -> forgetFinished(sessions));
+                if (!sessions.isEmpty()) {
+                    commands.execute(() -> forgetFinished(sessions));
+                }
+                cluster.changed(pool, sessions);
             }
 
             @Override
-            public void happened(Occurrence occurrence) {}
+            public void happened(Occurrence occurrence) {
+                cluster.happened(occurrence);
+            }
         };
     }
 
@@ -217,7 +368,7 @@ public class Operator {
     private void forgetFinished(Set<String> sessions) {
         for (String uid : sessions) {
             fleets.session(uid)
-                    .filter(s -> s.phase().finished())
+                    .filter(s -> s.phase().finished() && s.wish().source() == SessionWish.Source.ALLOCATOR)
                     .ifPresent(s -> registry.remove(uid));
         }
     }
@@ -259,6 +410,9 @@ public class Operator {
         }
         if (leadership != null) {
             leadership.close();
+        }
+        if (provider instanceof PodWorkers pods) {
+            pods.close();
         }
         timer.shutdownNow();
         commands.shutdownNow();

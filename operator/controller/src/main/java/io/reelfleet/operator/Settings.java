@@ -34,6 +34,7 @@ import java.util.function.Function;
  * @param name of this operator among its kind
  * @param workerImage image of pods of pools that name none
  * @param watchNamespaces empty for all
+ * @param cluster what only an operator in a cluster needs
  */
 public record Settings(
         boolean kubernetes,
@@ -58,7 +59,40 @@ public record Settings(
         String namespace,
         String name,
         Optional<String> workerImage,
-        List<String> watchNamespaces) {
+        List<String> watchNamespaces,
+        Cluster cluster) {
+
+    /**
+     * What only an operator in a cluster needs.
+     *
+     * @param instance Helm release
+     * @param lease name of the leader's Lease
+     * @param imagePullPolicy of worker pods
+     * @param imagePullSecrets of worker pods
+     * @param serviceAccount of worker pods
+     * @param storeClaim PersistentVolumeClaim of worker pods
+     * @param storeSecret S3 credentials of worker pods
+     * @param tokensSecret keeps the key of viewers' tokens
+     * @param trustSecret keeps the authority
+     * @param trustConfigMap shows the authority's certificate
+     * @param trustEndpoint where parts get their certificates
+     * @param sessionsConfigMap keeps the allocator's sessions
+     * @param podIp of the operator
+     */
+    public record Cluster(
+            String instance,
+            String lease,
+            String imagePullPolicy,
+            List<String> imagePullSecrets,
+            Optional<String> serviceAccount,
+            Optional<String> storeClaim,
+            Optional<String> storeSecret,
+            Optional<String> tokensSecret,
+            Optional<String> trustSecret,
+            Optional<String> trustConfigMap,
+            Optional<String> trustEndpoint,
+            Optional<String> sessionsConfigMap,
+            Optional<String> podIp) {}
 
     /**
      * Reads them.
@@ -111,13 +145,25 @@ public record Settings(
                         r.duration("reelfleet.scale-down-delay", Duration.ofSeconds(60)),
                         r.duration("reelfleet.worker-timeout", Duration.ofSeconds(15)),
                         r.text("reelfleet.namespace", "reelfleet"),
-                        r.text(
-                                "reelfleet.operator.name",
-                                "operator-" + ProcessHandle.current().pid()),
+                        r.value("reelfleet.operator.name")
+                                .or(() -> r.value("reelfleet.pod.name"))
+                                .orElse("operator-" + ProcessHandle.current().pid()),
                         r.value("reelfleet.worker.image"),
-                        r.value("reelfleet.watch-namespaces")
-                                .map(v -> List.of(v.split("\\s*,\\s*")))
-                                .orElse(List.of()));
+                        r.list("reelfleet.watch-namespaces"),
+                        new Cluster(
+                                r.text("reelfleet.instance", "reelfleet"),
+                                r.text("reelfleet.lease", "reelfleet-operator"),
+                                r.text("reelfleet.worker.image-pull-policy", "IfNotPresent"),
+                                r.list("reelfleet.worker.image-pull-secrets"),
+                                r.value("reelfleet.worker.service-account"),
+                                r.value("reelfleet.worker.store-claim"),
+                                r.value("reelfleet.worker.store-secret"),
+                                r.value("reelfleet.tokens.secret"),
+                                r.value("reelfleet.trust.secret"),
+                                r.value("reelfleet.trust.config-map"),
+                                r.value("reelfleet.trust.endpoint"),
+                                r.value("reelfleet.sessions.config-map"),
+                                r.value("reelfleet.pod.ip")));
         if (s.capacity < 1) {
             throw new StartupProblem("reelfleet.capacity is " + s.capacity + "; write 1 or more");
         }
@@ -137,7 +183,7 @@ public record Settings(
         }
         r.need(
                 "reelfleet.tokens.key-file",
-                s.tokensKeyFile,
+                s.tokensKeyFile.isPresent() ? s.tokensKeyFile : s.cluster.tokensSecret(),
                 "the file of the private key that signs viewers' tokens");
         return s;
     }
@@ -154,6 +200,10 @@ public record Settings(
 
         String text(String key, String absent) {
             return value(key).orElse(absent);
+        }
+
+        List<String> list(String key) {
+            return value(key).map(v -> List.of(v.strip().split("\\s*,\\s*"))).orElse(List.of());
         }
 
         Optional<Path> path(String key) {

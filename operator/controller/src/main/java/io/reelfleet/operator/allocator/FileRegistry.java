@@ -1,18 +1,14 @@
 package io.reelfleet.operator.allocator;
 
-import com.google.protobuf.InvalidProtocolBufferException;
-import com.google.protobuf.util.JsonFormat;
-import io.reelfleet.api.allocator.v1.Desired;
-import io.reelfleet.api.allocator.v1.Session;
 import io.reelfleet.operator.fleet.SessionWish;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.jboss.logging.Logger;
 
@@ -35,26 +31,11 @@ public final class FileRegistry implements SessionRegistry {
         List<SessionWish> wishes = new ArrayList<>();
         try (Stream<Path> files = Files.list(folder)) {
             for (Path file : files.filter(f -> f.toString().endsWith(SUFFIX)).sorted().toList()) {
-                Session.Builder saved = Session.newBuilder();
-                try {
-                    JsonFormat.parser()
-                            .ignoringUnknownFields()
-                            .merge(Files.readString(file), saved);
-                } catch (InvalidProtocolBufferException e) {
-                    LOG.warnf("%s holds no session and is left alone: %s", file, e.getMessage());
-                    continue;
+                Optional<SessionWish> wish = SavedSession.read(Files.readString(file));
+                if (wish.isEmpty()) {
+                    LOG.warnf("%s holds no session and is left alone", file);
                 }
-                wishes.add(
-                        new SessionWish(
-                                saved.getSpec(),
-                                saved.getDesired() != Desired.DESIRED_SUSPENDED,
-                                0,
-                                SessionWish.Source.ALLOCATOR,
-                                saved.getMessage(),
-                                Instant.ofEpochSecond(
-                                        saved.getOpenedAt().getSeconds(),
-                                        saved.getOpenedAt().getNanos()),
-                                saved.getEpoch()));
+                wish.ifPresent(wishes::add);
             }
         } catch (IOException e) {
             throw new UncheckedIOException(e);
@@ -64,20 +45,10 @@ public final class FileRegistry implements SessionRegistry {
 
     @Override
     public void save(SessionWish wish) {
-        // A Session message holds all of a wish; its free text carries the id of the request that
-        // opened it.
-        Session saved =
-                Session.newBuilder()
-                        .setSpec(wish.spec())
-                        .setDesired(
-                                wish.active() ? Desired.DESIRED_ACTIVE : Desired.DESIRED_SUSPENDED)
-                        .setMessage(wish.requestId())
-                        .setOpenedAt(Messages.timestamp(wish.openedAt()))
-                        .build();
         Path file = folder.resolve(wish.spec().getUid() + SUFFIX);
         Path next = folder.resolve(wish.spec().getUid() + ".new");
         try {
-            Files.writeString(next, JsonFormat.printer().print(saved));
+            Files.writeString(next, SavedSession.write(wish));
             Files.move(
                     next,
                     file,

@@ -10,6 +10,21 @@ import java.util.List;
  */
 public interface SessionRegistry {
 
+    /** Remembers nothing. */
+    SessionRegistry NONE =
+            new SessionRegistry() {
+                @Override
+                public List<SessionWish> load() {
+                    return List.of();
+                }
+
+                @Override
+                public void save(SessionWish wish) {}
+
+                @Override
+                public void remove(String uid) {}
+            };
+
     /** Everything that was saved and not removed. */
     List<SessionWish> load();
 

@@ -330,7 +330,7 @@ public final class FleetLoop {
             LOG.infof(
                     "pool %s: session %s (%s) is wanted by %s",
                     pool.name(), s.uid, wish.spec().getName(), wish.source().title());
-        } else if (s.closing == null) {
+        } else if (s.closing == null && !s.wish.sameAs(wish)) {
             if (!s.wish.spec().equals(wish.spec())) {
                 s.version++;
                 s.message = "";

@@ -42,6 +42,11 @@ public record SessionWish(
         }
     }
 
+    /** Whether nothing that an owner can change differs. */
+    boolean sameAs(SessionWish other) {
+        return spec.equals(other.spec) && active == other.active && priority == other.priority;
+    }
+
     /** The same wish with another spec and another desire. */
     public SessionWish with(SessionSpec newSpec, boolean newActive) {
         return new SessionWish(

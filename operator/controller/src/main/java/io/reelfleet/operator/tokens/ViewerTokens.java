@@ -62,45 +62,66 @@ public final class ViewerTokens {
             if (!Files.exists(keyFile)) {
                 create(keyFile);
             }
-            String pem = Files.readString(keyFile);
-            byte[] der = Base64.getMimeDecoder().decode(pem.replaceAll("-----[A-Z ]+-----", ""));
-            PrivateKey key =
-                    KeyFactory.getInstance("EC").generatePrivate(new PKCS8EncodedKeySpec(der));
-            if (!(key instanceof ECPrivateKey ec)
-                    || ec.getParams().getOrder().bitLength() != P256_BITS) {
-                throw new StartupProblem(
-                        "reelfleet.tokens.key-file "
-                                + keyFile
-                                + " holds no P-256 key; write one, or name a file that does not exist");
-            }
-            return new ViewerTokens(key, clock);
+            return of(Files.readString(keyFile), "reelfleet.tokens.key-file " + keyFile, clock);
         } catch (IOException e) {
-            throw new StartupProblem(
-                    "reelfleet.tokens.key-file " + keyFile + " cannot be used: " + e.getMessage());
-        } catch (GeneralSecurityException | IllegalArgumentException e) {
-            throw new StartupProblem(
-                    "reelfleet.tokens.key-file "
-                            + keyFile
-                            + " is no PEM file of a PKCS#8 private key; write one, or name a file that does not exist");
+            throw new StartupProblem("reelfleet.tokens.key-file " + keyFile + " cannot be used: " + e.getMessage());
         }
     }
 
-    private static void create(Path keyFile) throws IOException, GeneralSecurityException {
-        KeyPairGenerator generator = KeyPairGenerator.getInstance("EC");
-        generator.initialize(new ECGenParameterSpec("secp256r1"));
-        KeyPair pair = generator.generateKeyPair();
+    /**
+     * Signs with this private key.
+     *
+     * @param where it comes from, for people
+     * @throws StartupProblem when it is none
+     */
+    public static ViewerTokens of(String pem, String where, Clock clock) {
+        try {
+            byte[] der = Base64.getMimeDecoder().decode(pem.replaceAll("-----[A-Z ]+-----", ""));
+            PrivateKey key = KeyFactory.getInstance("EC").generatePrivate(new PKCS8EncodedKeySpec(der));
+            if (!(key instanceof ECPrivateKey ec) || ec.getParams().getOrder().bitLength() != P256_BITS) {
+                throw new StartupProblem(where + " holds no P-256 key; write one, or take it away for a new one");
+            }
+            return new ViewerTokens(key, clock);
+        } catch (GeneralSecurityException | IllegalArgumentException e) {
+            throw new StartupProblem(
+                    where + " holds no PEM text of a PKCS#8 private key; write one, or take it away for a new one");
+        }
+    }
+
+    /** A private and a public key, as PEM. */
+    public record Keys(String privatePem, String publicPem) {
+        @Override
+        public String toString() {
+            return "Keys[" + publicPem + "]";
+        }
+    }
+
+    /** New keys. */
+    public static Keys generate() {
+        try {
+            KeyPairGenerator generator = KeyPairGenerator.getInstance("EC");
+            generator.initialize(new ECGenParameterSpec("secp256r1"));
+            KeyPair pair = generator.generateKeyPair();
+            return new Keys(pem("PRIVATE KEY", pair.getPrivate()), pem("PUBLIC KEY", pair.getPublic()));
+        } catch (GeneralSecurityException e) {
+            throw new IllegalStateException("this Java knows no P-256", e);
+        }
+    }
+
+    private static void create(Path keyFile) throws IOException {
+        Keys keys = generate();
         if (keyFile.toAbsolutePath().getParent() != null) {
             Files.createDirectories(keyFile.toAbsolutePath().getParent());
         }
         // The public key first: whoever sees the private one finds both.
         Path pub = keyFile.resolveSibling(keyFile.getFileName() + ".pub");
-        Files.writeString(pub, pem("PUBLIC KEY", pair.getPublic()));
+        Files.writeString(pub, keys.publicPem());
         Path next = keyFile.resolveSibling(keyFile.getFileName() + ".new");
         Files.deleteIfExists(next);
         Files.createFile(
                 next,
                 PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
-        Files.writeString(next, pem("PRIVATE KEY", pair.getPrivate()));
+        Files.writeString(next, keys.privatePem());
         Files.move(next, keyFile, StandardCopyOption.ATOMIC_MOVE);
     }
 
