@@ -36,7 +36,7 @@ public final class Definitions {
     private Definitions() {}
 
     /** Definition of each kind as YAML, by file name such as {@code gpupools.reelfleet.io.yaml}. */
-    static Map<String, String> generate() {
+    public static Map<String, String> generate() {
         Map<String, String> files = new TreeMap<>();
         for (Class<? extends HasMetadata> kind : KINDS) {
             Map<String, ByteArrayOutputStream> raw = new TreeMap<>();

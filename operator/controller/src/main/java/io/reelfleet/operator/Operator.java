@@ -23,8 +23,8 @@ import io.reelfleet.operator.kubernetes.KeySecret;
 import io.reelfleet.operator.kubernetes.ReviewGate;
 import io.reelfleet.operator.kubernetes.Wake;
 import io.reelfleet.operator.leadership.FileLeadership;
-import io.reelfleet.operator.leadership.LeaseLeadership;
 import io.reelfleet.operator.leadership.Leadership;
+import io.reelfleet.operator.leadership.LeaseLeadership;
 import io.reelfleet.operator.tokens.ViewerTokens;
 import io.reelfleet.operator.workers.GrpcWorkerLink;
 import io.reelfleet.operator.workers.PodWorkers;
@@ -228,10 +228,16 @@ public class Operator implements FleetAccess {
                         "reelfleet.tokens.secret",
                         () -> {
                             ViewerTokens.Keys fresh = ViewerTokens.generate();
-                            return Map.of("private.pem", fresh.privatePem(), "public.pem", fresh.publicPem());
+                            return Map.of(
+                                    "private.pem",
+                                    fresh.privatePem(),
+                                    "public.pem",
+                                    fresh.publicPem());
                         });
         return ViewerTokens.of(
-                keys.getOrDefault("private.pem", ""), "reelfleet.tokens.secret: the Secret " + secret, clock);
+                keys.getOrDefault("private.pem", ""),
+                "reelfleet.tokens.secret: the Secret " + secret,
+                clock);
     }
 
     private void startTrust() {
@@ -257,17 +263,21 @@ public class Operator implements FleetAccess {
     private SessionRegistry registry() {
         if (settings.kubernetes() && settings.cluster().sessionsConfigMap().isPresent()) {
             return new ConfigMapRegistry(
-                    clients.get(), settings.namespace(), settings.cluster().sessionsConfigMap().get());
+                    clients.get(),
+                    settings.namespace(),
+                    settings.cluster().sessionsConfigMap().get());
         }
         if (settings.processesDir().isEmpty()) {
-            LOG.warn("reelfleet.sessions.config-map is not set: the allocator's sessions are forgotten with this operator");
+            LOG.warn(
+                    "reelfleet.sessions.config-map is not set: the allocator's sessions are forgotten with this operator");
             return SessionRegistry.NONE;
         }
         Path folder = settings.processesDir().get().resolve("sessions");
         try {
             return new FileRegistry(folder);
         } catch (IOException e) {
-            throw new StartupProblem("reelfleet.processes.dir: " + folder + " cannot be made: " + e.getMessage());
+            throw new StartupProblem(
+                    "reelfleet.processes.dir: " + folder + " cannot be made: " + e.getMessage());
         }
     }
 
@@ -346,7 +356,8 @@ public class Operator implements FleetAccess {
     private FleetListener listener() {
         FleetListener cluster =
                 settings.kubernetes()
-                        ? new ClusterListener(this::fleets, wake, clients.get(), commands, clock, settings.name())
+                        ? new ClusterListener(
+                                this::fleets, wake, clients.get(), commands, clock, settings.name())
                         : FleetListener.NONE;
         return new FleetListener() {
             @Override
@@ -368,7 +379,10 @@ public class Operator implements FleetAccess {
     private void forgetFinished(Set<String> sessions) {
         for (String uid : sessions) {
             fleets.session(uid)
-                    .filter(s -> s.phase().finished() && s.wish().source() == SessionWish.Source.ALLOCATOR)
+                    .filter(
+                            s ->
+                                    s.phase().finished()
+                                            && s.wish().source() == SessionWish.Source.ALLOCATOR)
                     .ifPresent(s -> registry.remove(uid));
         }
     }

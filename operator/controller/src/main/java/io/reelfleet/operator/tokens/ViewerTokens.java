@@ -64,7 +64,8 @@ public final class ViewerTokens {
             }
             return of(Files.readString(keyFile), "reelfleet.tokens.key-file " + keyFile, clock);
         } catch (IOException e) {
-            throw new StartupProblem("reelfleet.tokens.key-file " + keyFile + " cannot be used: " + e.getMessage());
+            throw new StartupProblem(
+                    "reelfleet.tokens.key-file " + keyFile + " cannot be used: " + e.getMessage());
         }
     }
 
@@ -77,14 +78,18 @@ public final class ViewerTokens {
     public static ViewerTokens of(String pem, String where, Clock clock) {
         try {
             byte[] der = Base64.getMimeDecoder().decode(pem.replaceAll("-----[A-Z ]+-----", ""));
-            PrivateKey key = KeyFactory.getInstance("EC").generatePrivate(new PKCS8EncodedKeySpec(der));
-            if (!(key instanceof ECPrivateKey ec) || ec.getParams().getOrder().bitLength() != P256_BITS) {
-                throw new StartupProblem(where + " holds no P-256 key; write one, or take it away for a new one");
+            PrivateKey key =
+                    KeyFactory.getInstance("EC").generatePrivate(new PKCS8EncodedKeySpec(der));
+            if (!(key instanceof ECPrivateKey ec)
+                    || ec.getParams().getOrder().bitLength() != P256_BITS) {
+                throw new StartupProblem(
+                        where + " holds no P-256 key; write one, or take it away for a new one");
             }
             return new ViewerTokens(key, clock);
         } catch (GeneralSecurityException | IllegalArgumentException e) {
             throw new StartupProblem(
-                    where + " holds no PEM text of a PKCS#8 private key; write one, or take it away for a new one");
+                    where
+                            + " holds no PEM text of a PKCS#8 private key; write one, or take it away for a new one");
         }
     }
 
@@ -102,7 +107,8 @@ public final class ViewerTokens {
             KeyPairGenerator generator = KeyPairGenerator.getInstance("EC");
             generator.initialize(new ECGenParameterSpec("secp256r1"));
             KeyPair pair = generator.generateKeyPair();
-            return new Keys(pem("PRIVATE KEY", pair.getPrivate()), pem("PUBLIC KEY", pair.getPublic()));
+            return new Keys(
+                    pem("PRIVATE KEY", pair.getPrivate()), pem("PUBLIC KEY", pair.getPublic()));
         } catch (GeneralSecurityException e) {
             throw new IllegalStateException("this Java knows no P-256", e);
         }

@@ -39,9 +39,10 @@ import java.util.function.Supplier;
 import org.jboss.logging.Logger;
 
 /**
- * Workers as bare pods: the operator chooses which one goes, so no ReplicaSet stands between. A pod's name is its worker's
- * and is never used again; the GPUPool owns it, so that Kubernetes collects it with the pool. A pod that has ended is removed
- * at once, with its last words remembered.
+ * Workers as bare pods: the operator chooses which one goes, so no ReplicaSet stands between. A
+ * pod's name is its worker's and is never used again; the GPUPool owns it, so that Kubernetes
+ * collects it with the pool. A pod that has ended is removed at once, with its last words
+ * remembered.
  */
 public final class PodWorkers implements WorkerProvider, AutoCloseable {
     private static final Logger LOG = Logger.getLogger(PodWorkers.class);
@@ -52,7 +53,10 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
     /** Label of a worker that has sessions; a PodDisruptionBudget stands over those. */
     public static final String OCCUPIED = "reelfleet.io/occupied";
 
-    /** Annotation with the certificates of the authorities that certify the parts, which the pod reads as a file. */
+    /**
+     * Annotation with the certificates of the authorities that certify the parts, which the pod
+     * reads as a file.
+     */
     private static final String AUTHORITY = "reelfleet.io/authority";
 
     private static final String MANAGED_BY = "app.kubernetes.io/managed-by";
@@ -65,7 +69,9 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
     /** A pod that was just made may not be in the informer's cache yet. */
     private static final long CACHE_LAG_MILLIS = 15_000;
 
-    /** A pod whose grace has run out and that is still there sits on a node that does not answer. */
+    /**
+     * A pod whose grace has run out and that is still there sits on a node that does not answer.
+     */
     private static final long UNREACHABLE_MILLIS = 10_000;
 
     private static final int LAST_WORDS_KEPT = 200;
@@ -80,7 +86,8 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
      * @param instance Helm release
      * @param storeClaim PersistentVolumeClaim mounted at /store
      * @param storeSecret Secret with S3 credentials, as environment
-     * @param trustEndpoint {@code host:port} of the operator's TrustService; empty where workers talk in clear text
+     * @param trustEndpoint {@code host:port} of the operator's TrustService; empty where workers
+     *     talk in clear text
      * @param authorityPem certificates of the authorities that the operator's certificate is of
      * @param environment more variables for every worker
      */
@@ -152,11 +159,15 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
                     }
                 };
         if (namespaces.isEmpty()) {
-            informers.add(client.pods().inAnyNamespace().withLabel(MANAGED_BY, OPERATOR).inform(handler));
+            informers.add(
+                    client.pods().inAnyNamespace().withLabel(MANAGED_BY, OPERATOR).inform(handler));
         } else {
             for (String namespace : namespaces) {
                 informers.add(
-                        client.pods().inNamespace(namespace).withLabel(MANAGED_BY, OPERATOR).inform(handler));
+                        client.pods()
+                                .inNamespace(namespace)
+                                .withLabel(MANAGED_BY, OPERATOR)
+                                .inform(handler));
             }
         }
     }
@@ -168,7 +179,8 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
             if (words != null) {
                 lastWords.put(pod.getMetadata().getName(), words);
             }
-            background.execute(() -> delete(pod.getMetadata().getNamespace(), pod.getMetadata().getName()));
+            background.execute(
+                    () -> delete(pod.getMetadata().getNamespace(), pod.getMetadata().getName()));
         }
         changed.accept(pool(pod));
     }
@@ -191,13 +203,17 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
             if (c.getState() != null && c.getState().getTerminated() != null) {
                 String message = c.getState().getTerminated().getMessage();
                 if (message != null && !message.isBlank()) {
-                    return message.strip().lines().reduce((a, b) -> b.startsWith("\t") ? a : b).orElse(message);
+                    return message.strip()
+                            .lines()
+                            .reduce((a, b) -> b.startsWith("\t") ? a : b)
+                            .orElse(message);
                 }
                 Integer code = c.getState().getTerminated().getExitCode();
                 String reason = c.getState().getTerminated().getReason();
                 return code == null || code == 0
                         ? null
-                        : "the worker ended with code %d (%s)".formatted(code, reason == null ? "no reason" : reason);
+                        : "the worker ended with code %d (%s)"
+                                .formatted(code, reason == null ? "no reason" : reason);
             }
         }
         return pod.getStatus().getMessage();
@@ -215,7 +231,9 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
                             && e.getStatus() != null
                             && "AlreadyExists".equals(e.getStatus().getReason());
             if (!there) {
-                throw new WorkerStartException("a worker pod cannot be made: " + e.getMessage(), e);
+                throw new WorkerStartException("a worker pod cannot be made: "
+                                + (e.getStatus() == null ? e.getMessage() : e.getStatus().getMessage()),
+                        e);
             }
         }
     }
@@ -262,10 +280,15 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
         }
         missing.forEach(
                 (key, at) -> {
-                    if (key.startsWith(namespace + "/" + name + "-") && now - at < CACHE_LAG_MILLIS) {
+                    if (key.startsWith(namespace + "/" + name + "-")
+                            && now - at < CACHE_LAG_MILLIS) {
                         there.add(
                                 new ProvidedWorker(
-                                        key.substring(slash + 1), null, Instant.ofEpochMilli(at), false, null));
+                                        key.substring(slash + 1),
+                                        null,
+                                        Instant.ofEpochMilli(at),
+                                        false,
+                                        null));
                     }
                 });
         return there;
@@ -315,7 +338,8 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
                 String reason = c.getState().getWaiting().getReason();
                 String message = c.getState().getWaiting().getMessage();
                 if (reason != null && (reason.contains("Image") || reason.contains("Config"))) {
-                    return "image %s: %s%s".formatted(c.getImage(), reason, message == null ? "" : ": " + message);
+                    return "image %s: %s%s"
+                            .formatted(c.getImage(), reason, message == null ? "" : ": " + message);
                 }
             }
         }
@@ -358,14 +382,17 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
         }
         String image = runtime.image() != null ? runtime.image() : common.image().orElse(null);
         if (image == null) {
-            throw new WorkerStartException("spec.runtime.image: the pool names no image and the operator has no default; write one");
+            throw new WorkerStartException(
+                    "spec.runtime.image: the pool names no image and the operator has no default; write one");
         }
-        PodTemplateSpec template = runtime.podTemplate() == null ? new PodTemplateSpec() : runtime.podTemplate();
+        PodTemplateSpec template =
+                runtime.podTemplate() == null ? new PodTemplateSpec() : runtime.podTemplate();
         Map<String, String> labels = new LinkedHashMap<>();
         Map<String, String> annotations = new LinkedHashMap<>();
         if (template.getMetadata() != null) {
             labels.putAll(Optional.ofNullable(template.getMetadata().getLabels()).orElse(Map.of()));
-            annotations.putAll(Optional.ofNullable(template.getMetadata().getAnnotations()).orElse(Map.of()));
+            annotations.putAll(
+                    Optional.ofNullable(template.getMetadata().getAnnotations()).orElse(Map.of()));
         }
         // What the operator and the chart's policies go by is not the template's to change.
         labels.put("app.kubernetes.io/name", "reelfleet");
@@ -377,10 +404,15 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
         common.authorityPem().get().ifPresent(pem -> annotations.put(AUTHORITY, pem));
         PodSpec spec = template.getSpec() == null ? new PodSpec() : template.getSpec();
         Container given =
-                spec.getContainers().stream().filter(c -> CONTAINER.equals(c.getName())).findFirst().orElse(new Container());
+                spec.getContainers().stream()
+                        .filter(c -> CONTAINER.equals(c.getName()))
+                        .findFirst()
+                        .orElse(new Container());
         List<Container> containers = new ArrayList<>();
         containers.add(container(launch, runtime, given, image));
-        spec.getContainers().stream().filter(c -> !CONTAINER.equals(c.getName())).forEach(containers::add);
+        spec.getContainers().stream()
+                .filter(c -> !CONTAINER.equals(c.getName()))
+                .forEach(containers::add);
         PodBuilder pod =
                 new PodBuilder()
                         .withNewMetadata()
@@ -420,15 +452,17 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
                     .endSecurityContext()
                     .endSpec();
         }
-        if (spec.getServiceAccountName() == null && common.serviceAccount().isPresent()) {
-            pod.editSpec().withServiceAccountName(common.serviceAccount().get()).endSpec();
+        if (spec.getServiceAccountName() == null) {
+            // Named also when it is the default one: a pod that mounts a token of its account must say which.
+            pod.editSpec().withServiceAccountName(common.serviceAccount().orElse("default")).endSpec();
         }
         if (spec.getTerminationGracePeriodSeconds() == null) {
             pod.editSpec().withTerminationGracePeriodSeconds(30L).endSpec();
         }
         if (spec.getImagePullSecrets() == null || spec.getImagePullSecrets().isEmpty()) {
             pod.editSpec()
-                    .withImagePullSecrets(common.pullSecrets().stream().map(LocalObjectReference::new).toList())
+                    .withImagePullSecrets(
+                            common.pullSecrets().stream().map(LocalObjectReference::new).toList())
                     .endSpec();
         }
         return pod.build();
@@ -449,7 +483,10 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
                         .endFieldRef()
                         .endValueFrom()
                         .build());
-        env.add(variable("omp.num-threads", launch.settings().getOrDefault("reelfleet.worker.threads", "1")));
+        env.add(
+                variable(
+                        "omp.num-threads",
+                        launch.settings().getOrDefault("reelfleet.worker.threads", "1")));
         env.add(variable("omp.wait-policy", "passive"));
         if (common.trustEndpoint().isPresent()) {
             env.add(variable("reelfleet.tls.dir", "/tls"));
@@ -467,14 +504,20 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
         mounts.add(mount("token", "/var/run/reelfleet", true));
         common.storeClaim().ifPresent(claim -> mounts.add(mount("store", "/store", false)));
         given.getVolumeMounts().stream()
-                .filter(m -> mounts.stream().noneMatch(own -> own.getMountPath().equals(m.getMountPath())))
+                .filter(
+                        m ->
+                                mounts.stream()
+                                        .noneMatch(
+                                                own -> own.getMountPath().equals(m.getMountPath())))
                 .forEach(mounts::add);
         ContainerBuilder container =
                 new ContainerBuilder(given)
                         .withName(CONTAINER)
                         .withImage(given.getImage() == null ? image : given.getImage())
                         .withImagePullPolicy(
-                                given.getImagePullPolicy() == null ? common.pullPolicy() : given.getImagePullPolicy())
+                                given.getImagePullPolicy() == null
+                                        ? common.pullPolicy()
+                                        : given.getImagePullPolicy())
                         .withEnv(env)
                         .withVolumeMounts(mounts)
                         .withTerminationMessagePolicy("FallbackToLogsOnError");
@@ -500,7 +543,12 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
                     .endSecurityContext();
         }
         if (common.storeSecret().isPresent()) {
-            container.addNewEnvFrom().withNewSecretRef().withName(common.storeSecret().get()).endSecretRef().endEnvFrom();
+            container
+                    .addNewEnvFrom()
+                    .withNewSecretRef()
+                    .withName(common.storeSecret().get())
+                    .endSecretRef()
+                    .endEnvFrom();
         }
         if (given.getResources() == null) {
             Map<String, Quantity> requests = new LinkedHashMap<>();
@@ -544,7 +592,12 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
         List<Volume> volumes = new ArrayList<>();
         volumes.add(new VolumeBuilder().withName("tmp").withNewEmptyDir().endEmptyDir().build());
         volumes.add(
-                new VolumeBuilder().withName("tls").withNewEmptyDir().withMedium("Memory").endEmptyDir().build());
+                new VolumeBuilder()
+                        .withName("tls")
+                        .withNewEmptyDir()
+                        .withMedium("Memory")
+                        .endEmptyDir()
+                        .build());
         volumes.add(
                 new VolumeBuilder()
                         .withName("token")

@@ -1,0 +1,300 @@
+package io.reelfleet.operator;
+
+import static io.reelfleet.operator.stub.Eventually.eventually;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.fabric8.kubernetes.api.model.ConfigMapBuilder;
+import io.fabric8.kubernetes.api.model.NamespaceBuilder;
+import io.fabric8.kubernetes.api.model.Pod;
+import io.fabric8.kubernetes.client.KubernetesClient;
+import io.reelfleet.crds.Condition;
+import io.reelfleet.crds.Documents;
+import io.reelfleet.crds.GPUPool;
+import io.reelfleet.crds.GPUPoolStatus;
+import io.reelfleet.crds.VideoSession;
+import io.reelfleet.crds.VideoSessionStatus;
+import io.reelfleet.operator.stub.TestCluster;
+import io.reelfleet.operator.stub.TestKubelet;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The packaged operator against a real API server; the test plays the kubelet. */
+final class ClusterIT {
+    private static final Duration SOON = Duration.ofSeconds(60);
+    private static TestCluster cluster;
+    private static TestKubelet kubelet;
+    private static KubernetesClient client;
+    private static OperatorProcess operator;
+
+    @TempDir static Path folder;
+
+    @BeforeAll
+    static void startCluster() throws Exception {
+        cluster = TestCluster.start();
+        client = cluster.client();
+        kubelet = new TestKubelet(client);
+        client.resource(new NamespaceBuilder().withNewMetadata().withName("reelfleet").endMetadata().build()).create();
+        client.resource(new NamespaceBuilder().withNewMetadata().withName("team").endMetadata().build()).create();
+        client.resource(
+                        new ConfigMapBuilder()
+                                .withNewMetadata()
+                                .withName("sessions")
+                                .withNamespace("reelfleet")
+                                .endMetadata()
+                                .build())
+                .create();
+        Files.writeString(folder.resolve("kubeconfig"), cluster.kubeConfig());
+        operator = start().ready();
+    }
+
+    private static OperatorProcess start() throws Exception {
+        Map<String, String> settings = new LinkedHashMap<>();
+        settings.put("reelfleet.kubernetes", "true");
+        settings.put("reelfleet.workers", "pods");
+        settings.put("reelfleet.worker.image", "example/worker:1");
+        settings.put("reelfleet.sessions.config-map", "sessions");
+        settings.put("reelfleet.scale-down-delay", "3s");
+        settings.put("reelfleet.worker-timeout", "6s");
+        return OperatorProcess.start(folder, settings, Map.of("KUBECONFIG", folder.resolve("kubeconfig").toString()));
+    }
+
+    @AfterAll
+    static void stopCluster() {
+        if (operator != null) {
+            operator.close();
+        }
+        if (cluster != null) {
+            kubelet.close();
+            cluster.close();
+        }
+    }
+
+    @BeforeEach
+    void makePool() {
+        apply(
+                """
+                apiVersion: reelfleet.io/v1alpha1
+                kind: GPUPool
+                metadata: {name: demo, namespace: default}
+                spec:
+                  model: {name: stub, uri: "builtin:shapes"}
+                  runtime: {device: Cpu}
+                  scaling: {minGpus: 1, maxGpus: 3, capacityHint: 2}
+                """);
+    }
+
+    @AfterEach
+    void leaveNothing() {
+        client.resources(VideoSession.class).inAnyNamespace().delete();
+        client.resources(GPUPool.class).inAnyNamespace().delete();
+        eventually(SOON, () -> assertThat(pods()).isEmpty());
+        assertThat(client.resources(VideoSession.class).inAnyNamespace().list().getItems()).isEmpty();
+    }
+
+    private static void apply(String yaml) {
+        client.resource(Documents.read(yaml).getFirst()).serverSideApply();
+    }
+
+    private static void applySession(String name, String more) {
+        apply(
+                """
+                apiVersion: reelfleet.io/v1alpha1
+                kind: VideoSession
+                metadata: {name: %s, namespace: default}
+                spec:
+                  poolRef: {name: demo}
+                  prompt: a red circle
+                %s"""
+                        .formatted(name, more.indent(2)));
+    }
+
+    private static List<Pod> pods() {
+        return client.pods().inNamespace("default").withLabel("reelfleet.io/pool", "demo").list().getItems();
+    }
+
+    private static VideoSession session(String name) {
+        return client.resources(VideoSession.class).inNamespace("default").withName(name).get();
+    }
+
+    private static GPUPool pool() {
+        return client.resources(GPUPool.class).inNamespace("default").withName("demo").get();
+    }
+
+    private static void awaitPhase(String name, VideoSessionStatus.Phase phase) {
+        eventually(
+                SOON,
+                () -> {
+                    assertThat(session(name).getStatus()).as(operator.log()).isNotNull();
+                    assertThat(session(name).getStatus().phase()).isEqualTo(phase);
+                });
+    }
+
+    private static Condition condition(List<Condition> all, String type) {
+        return all.stream().filter(c -> c.type().equals(type)).findFirst().orElseThrow();
+    }
+
+    @Test
+    void anAppliedSessionRunsOnAWorkerAndItsDeletionFreesTheWorker() {
+        applySession("one", "");
+        awaitPhase("one", VideoSessionStatus.Phase.RUNNING);
+        VideoSession one = session("one");
+        assertThat(one.getStatus().epoch()).isEqualTo(1);
+        assertThat(one.getStatus().url()).endsWith("/s/" + one.getMetadata().getUid() + "/");
+        assertThat(one.getMetadata().getFinalizers()).isEmpty();
+        assertThat(kubelet.worker(one.getStatus().worker()).sessions()).containsExactly(one.getMetadata().getUid());
+        assertThat(pods().getFirst().getMetadata().getOwnerReferences().getFirst().getUid())
+                .isEqualTo(pool().getMetadata().getUid());
+        eventually(
+                SOON,
+                () -> assertThat(pods().getFirst().getMetadata().getLabels()).containsEntry("reelfleet.io/occupied", "true"));
+        eventually(
+                SOON,
+                () -> {
+                    GPUPoolStatus status = pool().getStatus();
+                    assertThat(status.workers().ready()).isEqualTo(1);
+                    assertThat(status.sessions().active()).isEqualTo(1);
+                    assertThat(condition(status.conditions(), GPUPoolStatus.READY).status()).isEqualTo(Condition.Status.True);
+                });
+
+        client.resource(one).delete();
+        eventually(SOON, () -> assertThat(kubelet.worker(one.getStatus().worker()).sessions()).isEmpty());
+        assertThat(kubelet.worker(one.getStatus().worker()).commands()).contains("end " + one.getMetadata().getUid() + " 1");
+    }
+
+    @Test
+    void sessionsOutliveTheirOperatorAndTheirWorker() throws Exception {
+        applySession("one", "");
+        applySession("two", "");
+        applySession("three", "");
+        for (String name : List.of("one", "two", "three")) {
+            awaitPhase(name, VideoSessionStatus.Phase.RUNNING);
+        }
+        eventually(SOON, () -> assertThat(pods()).hasSize(2));
+        String workerOfOne = session("one").getStatus().worker();
+        String uidOfTwo = session("two").getMetadata().getUid();
+
+        operator.kill();
+        client.resource(session("two")).delete();
+        kubelet.crash(workerOfOne, "killed by the test");
+        operator = start().ready();
+
+        eventually(
+                SOON,
+                () -> {
+                    assertThat(session("one").getStatus().worker()).isNotEqualTo(workerOfOne).isNotNull();
+                    assertThat(session("one").getStatus().phase()).isEqualTo(VideoSessionStatus.Phase.RUNNING);
+                    assertThat(session("one").getStatus().epoch()).isGreaterThanOrEqualTo(2);
+                });
+        eventually(
+                SOON,
+                () ->
+                        assertThat(kubelet.workers().values())
+                                .as("deleted while no operator ran")
+                                .noneMatch(w -> w.sessions().contains(uidOfTwo)));
+        awaitPhase("three", VideoSessionStatus.Phase.RUNNING);
+    }
+
+    @Test
+    void suspendedAndActiveAgain() {
+        applySession("one", "");
+        awaitPhase("one", VideoSessionStatus.Phase.RUNNING);
+        applySession("one", "desired: Suspended");
+        awaitPhase("one", VideoSessionStatus.Phase.SUSPENDED);
+        applySession("one", "desired: Active");
+        awaitPhase("one", VideoSessionStatus.Phase.RUNNING);
+    }
+
+    @Test
+    void aSessionThatIsDoneSaysSoAndGoesAfterItsTime() {
+        applySession("one", "maxChunks: 3\nttlSecondsAfterFinished: 4");
+        awaitPhase("one", VideoSessionStatus.Phase.COMPLETED);
+        eventually(SOON, () -> assertThat(session("one")).isNull());
+    }
+
+    @Test
+    void whatAPoolDoesNotTakeSaysWhyInItsConditions() {
+        apply(
+                """
+                apiVersion: reelfleet.io/v1alpha1
+                kind: VideoSession
+                metadata: {name: lost, namespace: default}
+                spec: {poolRef: {name: nowhere}, prompt: a red circle}
+                """);
+        apply(
+                """
+                apiVersion: reelfleet.io/v1alpha1
+                kind: VideoSession
+                metadata: {name: stranger, namespace: team}
+                spec: {poolRef: {name: demo, namespace: default}, prompt: a red circle}
+                """);
+        awaitPhase("lost", VideoSessionStatus.Phase.QUEUED);
+        Condition lost = condition(session("lost").getStatus().conditions(), VideoSessionStatus.ACCEPTED);
+        assertThat(lost.reason()).isEqualTo("PoolNotFound");
+        assertThat(lost.message()).contains("there is no GPUPool default/nowhere");
+        eventually(
+                SOON,
+                () -> {
+                    VideoSession stranger =
+                            client.resources(VideoSession.class).inNamespace("team").withName("stranger").get();
+                    Condition accepted = condition(stranger.getStatus().conditions(), VideoSessionStatus.ACCEPTED);
+                    assertThat(accepted.reason()).isEqualTo("NamespaceNotAllowed");
+                });
+    }
+
+    @Test
+    void scaleSetsWorkersInManual() {
+        client.resource(pool()).delete();
+        apply(
+                """
+                apiVersion: reelfleet.io/v1alpha1
+                kind: GPUPool
+                metadata: {name: demo, namespace: default}
+                spec:
+                  model: {name: stub, uri: "builtin:shapes"}
+                  runtime: {device: Cpu}
+                  replicas: 1
+                  scaling: {mode: Manual, maxGpus: 3}
+                """);
+        eventually(SOON, () -> assertThat(pool().getStatus().workers().ready()).isEqualTo(1));
+        client.resources(GPUPool.class).inNamespace("default").withName("demo").scale(2);
+        eventually(SOON, () -> assertThat(pool().getStatus().replicas()).isEqualTo(2));
+        client.resources(GPUPool.class).inNamespace("default").withName("demo").scale(0);
+        eventually(SOON, () -> assertThat(pods()).isEmpty());
+    }
+
+    @Test
+    void anAllocatorSessionIsRememberedByTheNextOperator() throws Exception {
+        String body =
+                operator.call(
+                                "POST",
+                                "/v1/sessions",
+                                "application/json",
+                                "{\"spec\":{\"pool\":\"default/demo\",\"controls\":[{\"kind\":\"prompt\",\"text\":\"a red circle\"}]}}")
+                        .body();
+        String uid =
+                new com.fasterxml.jackson.databind.ObjectMapper()
+                        .readTree(body)
+                        .path("session")
+                        .path("spec")
+                        .path("uid")
+                        .asText();
+        eventually(SOON, () -> assertThat(operator.get("/v1/sessions/" + uid).path("phase").asText()).as(body).isEqualTo("Running"));
+        String worker = operator.get("/v1/sessions/" + uid).path("worker").asText();
+
+        operator.kill();
+        kubelet.crash(worker, "killed by the test");
+        operator = start().ready();
+        eventually(SOON, () -> assertThat(operator.get("/v1/sessions/" + uid).path("phase").asText()).isEqualTo("Running"));
+        assertThat(operator.call("DELETE", "/v1/sessions/" + uid, null, null).statusCode()).isEqualTo(200);
+    }
+}

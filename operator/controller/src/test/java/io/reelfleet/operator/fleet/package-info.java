@@ -1,0 +1,2 @@
+/** The fleet loop in virtual time. */
+package io.reelfleet.operator.fleet;

@@ -1,0 +1,82 @@
+package io.reelfleet.operator.stub;
+
+import io.fabric8.kubeapitest.KubeAPIServer;
+import io.fabric8.kubernetes.api.model.ServiceAccountBuilder;
+import io.fabric8.kubernetes.api.model.apiextensions.v1.CustomResourceDefinition;
+import io.fabric8.kubernetes.client.Config;
+import io.fabric8.kubernetes.client.KubernetesClient;
+import io.fabric8.kubernetes.client.KubernetesClientBuilder;
+import io.fabric8.kubernetes.client.utils.Serialization;
+import io.reelfleet.crds.Definitions;
+import io.reelfleet.crds.KubeApiPrograms;
+import java.util.concurrent.TimeUnit;
+
+/** A real API server with the definitions in it. */
+public final class TestCluster implements AutoCloseable {
+    private final KubeAPIServer server;
+    private final KubernetesClient client;
+
+    private TestCluster(KubeAPIServer server) {
+        this.server = server;
+        this.client =
+                new KubernetesClientBuilder()
+                        .withConfig(Config.fromKubeconfig(server.getKubeConfigYaml()))
+                        .build();
+    }
+
+    /** Starts one, or skips the test with a line that says how to get the programs. */
+    public static TestCluster start() {
+        TestCluster cluster = new TestCluster(KubeApiPrograms.start());
+        cluster.install();
+        return cluster;
+    }
+
+    private void install() {
+        for (String yaml : Definitions.generate().values()) {
+            CustomResourceDefinition definition =
+                    client.resource(Serialization.unmarshal(yaml, CustomResourceDefinition.class))
+                            .create();
+            client.resource(definition)
+                    .waitUntilCondition(
+                            d ->
+                                    d.getStatus() != null
+                                            && d.getStatus().getConditions() != null
+                                            && d.getStatus().getConditions().stream()
+                                                    .anyMatch(
+                                                            c ->
+                                                                    c.getType()
+                                                                                    .equals(
+                                                                                            "Established")
+                                                                            && c.getStatus()
+                                                                                    .equals(
+                                                                                            "True")),
+                            30,
+                            TimeUnit.SECONDS);
+        }
+        // No controller manager makes it here, and no pod is admitted without it.
+        client.resource(
+                        new ServiceAccountBuilder()
+                                .withNewMetadata()
+                                .withName("default")
+                                .withNamespace("default")
+                                .endMetadata()
+                                .build())
+                .serverSideApply();
+    }
+
+    /** A client with all rights. */
+    public KubernetesClient client() {
+        return client;
+    }
+
+    /** For programs that take KUBECONFIG. */
+    public String kubeConfig() {
+        return server.getKubeConfigYaml();
+    }
+
+    @Override
+    public void close() {
+        client.close();
+        server.stop();
+    }
+}

@@ -1,0 +1,2 @@
+/** A small true worker for tests: it speaks the protocol over gRPC and generates nothing. */
+package io.reelfleet.operator.stub;

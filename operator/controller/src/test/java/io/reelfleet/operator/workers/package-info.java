@@ -1,0 +1,2 @@
+/** Both providers under one contract. */
+package io.reelfleet.operator.workers;
