@@ -17,7 +17,6 @@ import io.reelfleet.operator.fleet.PoolDefinition;
 import io.reelfleet.operator.fleet.SessionWish;
 import io.reelfleet.operator.kubernetes.ClusterListener;
 import io.reelfleet.operator.kubernetes.ClusterState;
-import io.reelfleet.operator.kubernetes.ClusterTrust;
 import io.reelfleet.operator.kubernetes.ConfigMapRegistry;
 import io.reelfleet.operator.kubernetes.KeySecret;
 import io.reelfleet.operator.kubernetes.ReviewGate;
@@ -38,6 +37,7 @@ import jakarta.enterprise.event.Observes;
 import jakarta.enterprise.inject.Instance;
 import jakarta.inject.Inject;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Clock;
@@ -51,7 +51,6 @@ import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
-import java.util.concurrent.TimeUnit;
 import org.eclipse.microprofile.config.Config;
 import org.eclipse.microprofile.config.ConfigProvider;
 import org.jboss.logging.Logger;
@@ -60,7 +59,6 @@ import org.jboss.logging.Logger;
 @ApplicationScoped
 public class Operator implements FleetAccess {
     private static final Logger LOG = Logger.getLogger(Operator.class);
-    private static final long RENEW_HOURS = 8;
     private static final Duration WORKER_GRACE = Duration.ofSeconds(10);
 
     private final Clock clock = Clock.systemUTC();
@@ -78,7 +76,6 @@ public class Operator implements FleetAccess {
     @Inject Instance<io.javaoperatorsdk.operator.Operator> reconcilers;
 
     private volatile Allocator allocator;
-    private volatile ClusterTrust trust;
     private WorkerProvider provider;
     private volatile int exitCode;
     private Settings settings;
@@ -123,11 +120,6 @@ public class Operator implements FleetAccess {
         return clock;
     }
 
-    /** The authority, where this operator keeps one. */
-    public Optional<ClusterTrust> trust() {
-        return Optional.ofNullable(trust);
-    }
-
     /** Whether this operator leads. */
     public boolean leads() {
         return fleets != null && fleets.term() > 0;
@@ -142,7 +134,6 @@ public class Operator implements FleetAccess {
         Config config = ConfigProvider.getConfig();
         settings = Settings.read(key -> config.getOptionalValue(key, String.class));
         followParent();
-        startTrust();
         ViewerTokens tokens = tokens();
         Gate gate = gate();
         provider = settings.processes() ? processWorkers() : podWorkers();
@@ -240,20 +231,6 @@ public class Operator implements FleetAccess {
                 clock);
     }
 
-    private void startTrust() {
-        if (settings.kubernetes() && settings.cluster().trustSecret().isPresent()) {
-            trust = ClusterTrust.open(clients.get(), settings, clock);
-            settings.tlsDir()
-                    .ifPresent(
-                            folder ->
-                                    timer.scheduleWithFixedDelay(
-                                            () -> trust.certifyOperator(folder),
-                                            RENEW_HOURS,
-                                            RENEW_HOURS,
-                                            TimeUnit.HOURS));
-        }
-    }
-
     private Gate gate() {
         return settings.apiTokenFile().isPresent()
                 ? TokenFileGate.open(settings.apiTokenFile().get())
@@ -293,8 +270,8 @@ public class Operator implements FleetAccess {
                         c.instance(),
                         c.storeClaim(),
                         c.storeSecret(),
-                        trust == null ? Optional.empty() : c.trustEndpoint(),
-                        () -> trust().map(ClusterTrust::authorityPem),
+                        c.trustSecret().isPresent() ? c.trustEndpoint() : Optional.empty(),
+                        this::authorityPem,
                         storeEnvironment()),
                 settings.watchNamespaces(),
                 clock,
@@ -304,6 +281,21 @@ public class Operator implements FleetAccess {
                         fleets.workersChanged(pool);
                     }
                 });
+    }
+
+    /** The certificates of the authorities, as the operator's own folder has them now. */
+    private Optional<String> authorityPem() {
+        return settings.tlsDir()
+                .map(folder -> folder.resolve("ca.crt"))
+                .filter(Files::isReadable)
+                .map(
+                        file -> {
+                            try {
+                                return Files.readString(file);
+                            } catch (IOException e) {
+                                throw new java.io.UncheckedIOException(e);
+                            }
+                        });
     }
 
     /** How to reach an S3 store is the same for the operator and its workers. */

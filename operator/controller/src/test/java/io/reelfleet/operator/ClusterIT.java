@@ -43,8 +43,20 @@ final class ClusterIT {
         cluster = TestCluster.start();
         client = cluster.client();
         kubelet = new TestKubelet(client);
-        client.resource(new NamespaceBuilder().withNewMetadata().withName("reelfleet").endMetadata().build()).create();
-        client.resource(new NamespaceBuilder().withNewMetadata().withName("team").endMetadata().build()).create();
+        client.resource(
+                        new NamespaceBuilder()
+                                .withNewMetadata()
+                                .withName("reelfleet")
+                                .endMetadata()
+                                .build())
+                .create();
+        client.resource(
+                        new NamespaceBuilder()
+                                .withNewMetadata()
+                                .withName("team")
+                                .endMetadata()
+                                .build())
+                .create();
         client.resource(
                         new ConfigMapBuilder()
                                 .withNewMetadata()
@@ -65,7 +77,8 @@ final class ClusterIT {
         settings.put("reelfleet.sessions.config-map", "sessions");
         settings.put("reelfleet.scale-down-delay", "3s");
         settings.put("reelfleet.worker-timeout", "6s");
-        return OperatorProcess.start(folder, settings, Map.of("KUBECONFIG", folder.resolve("kubeconfig").toString()));
+        return OperatorProcess.start(
+                folder, settings, Map.of("KUBECONFIG", folder.resolve("kubeconfig").toString()));
     }
 
     @AfterAll
@@ -98,7 +111,8 @@ final class ClusterIT {
         client.resources(VideoSession.class).inAnyNamespace().delete();
         client.resources(GPUPool.class).inAnyNamespace().delete();
         eventually(SOON, () -> assertThat(pods()).isEmpty());
-        assertThat(client.resources(VideoSession.class).inAnyNamespace().list().getItems()).isEmpty();
+        assertThat(client.resources(VideoSession.class).inAnyNamespace().list().getItems())
+                .isEmpty();
     }
 
     private static void apply(String yaml) {
@@ -119,7 +133,11 @@ final class ClusterIT {
     }
 
     private static List<Pod> pods() {
-        return client.pods().inNamespace("default").withLabel("reelfleet.io/pool", "demo").list().getItems();
+        return client.pods()
+                .inNamespace("default")
+                .withLabel("reelfleet.io/pool", "demo")
+                .list()
+                .getItems();
     }
 
     private static VideoSession session(String name) {
@@ -151,24 +169,31 @@ final class ClusterIT {
         assertThat(one.getStatus().epoch()).isEqualTo(1);
         assertThat(one.getStatus().url()).endsWith("/s/" + one.getMetadata().getUid() + "/");
         assertThat(one.getMetadata().getFinalizers()).isEmpty();
-        assertThat(kubelet.worker(one.getStatus().worker()).sessions()).containsExactly(one.getMetadata().getUid());
+        assertThat(kubelet.worker(one.getStatus().worker()).sessions())
+                .containsExactly(one.getMetadata().getUid());
         assertThat(pods().getFirst().getMetadata().getOwnerReferences().getFirst().getUid())
                 .isEqualTo(pool().getMetadata().getUid());
         eventually(
                 SOON,
-                () -> assertThat(pods().getFirst().getMetadata().getLabels()).containsEntry("reelfleet.io/occupied", "true"));
+                () ->
+                        assertThat(pods().getFirst().getMetadata().getLabels())
+                                .containsEntry("reelfleet.io/occupied", "true"));
         eventually(
                 SOON,
                 () -> {
                     GPUPoolStatus status = pool().getStatus();
                     assertThat(status.workers().ready()).isEqualTo(1);
                     assertThat(status.sessions().active()).isEqualTo(1);
-                    assertThat(condition(status.conditions(), GPUPoolStatus.READY).status()).isEqualTo(Condition.Status.True);
+                    assertThat(condition(status.conditions(), GPUPoolStatus.READY).status())
+                            .isEqualTo(Condition.Status.True);
                 });
 
         client.resource(one).delete();
-        eventually(SOON, () -> assertThat(kubelet.worker(one.getStatus().worker()).sessions()).isEmpty());
-        assertThat(kubelet.worker(one.getStatus().worker()).commands()).contains("end " + one.getMetadata().getUid() + " 1");
+        eventually(
+                SOON,
+                () -> assertThat(kubelet.worker(one.getStatus().worker()).sessions()).isEmpty());
+        assertThat(kubelet.worker(one.getStatus().worker()).commands())
+                .contains("end " + one.getMetadata().getUid() + " 1");
     }
 
     @Test
@@ -191,8 +216,11 @@ final class ClusterIT {
         eventually(
                 SOON,
                 () -> {
-                    assertThat(session("one").getStatus().worker()).isNotEqualTo(workerOfOne).isNotNull();
-                    assertThat(session("one").getStatus().phase()).isEqualTo(VideoSessionStatus.Phase.RUNNING);
+                    assertThat(session("one").getStatus().worker())
+                            .isNotEqualTo(workerOfOne)
+                            .isNotNull();
+                    assertThat(session("one").getStatus().phase())
+                            .isEqualTo(VideoSessionStatus.Phase.RUNNING);
                     assertThat(session("one").getStatus().epoch()).isGreaterThanOrEqualTo(2);
                 });
         eventually(
@@ -238,15 +266,21 @@ final class ClusterIT {
                 spec: {poolRef: {name: demo, namespace: default}, prompt: a red circle}
                 """);
         awaitPhase("lost", VideoSessionStatus.Phase.QUEUED);
-        Condition lost = condition(session("lost").getStatus().conditions(), VideoSessionStatus.ACCEPTED);
+        Condition lost =
+                condition(session("lost").getStatus().conditions(), VideoSessionStatus.ACCEPTED);
         assertThat(lost.reason()).isEqualTo("PoolNotFound");
         assertThat(lost.message()).contains("there is no GPUPool default/nowhere");
         eventually(
                 SOON,
                 () -> {
                     VideoSession stranger =
-                            client.resources(VideoSession.class).inNamespace("team").withName("stranger").get();
-                    Condition accepted = condition(stranger.getStatus().conditions(), VideoSessionStatus.ACCEPTED);
+                            client.resources(VideoSession.class)
+                                    .inNamespace("team")
+                                    .withName("stranger")
+                                    .get();
+                    Condition accepted =
+                            condition(
+                                    stranger.getStatus().conditions(), VideoSessionStatus.ACCEPTED);
                     assertThat(accepted.reason()).isEqualTo("NamespaceNotAllowed");
                 });
     }
@@ -288,13 +322,23 @@ final class ClusterIT {
                         .path("spec")
                         .path("uid")
                         .asText();
-        eventually(SOON, () -> assertThat(operator.get("/v1/sessions/" + uid).path("phase").asText()).as(body).isEqualTo("Running"));
+        eventually(
+                SOON,
+                () ->
+                        assertThat(operator.get("/v1/sessions/" + uid).path("phase").asText())
+                                .as(body)
+                                .isEqualTo("Running"));
         String worker = operator.get("/v1/sessions/" + uid).path("worker").asText();
 
         operator.kill();
         kubelet.crash(worker, "killed by the test");
         operator = start().ready();
-        eventually(SOON, () -> assertThat(operator.get("/v1/sessions/" + uid).path("phase").asText()).isEqualTo("Running"));
-        assertThat(operator.call("DELETE", "/v1/sessions/" + uid, null, null).statusCode()).isEqualTo(200);
+        eventually(
+                SOON,
+                () ->
+                        assertThat(operator.get("/v1/sessions/" + uid).path("phase").asText())
+                                .isEqualTo("Running"));
+        assertThat(operator.call("DELETE", "/v1/sessions/" + uid, null, null).statusCode())
+                .isEqualTo(200);
     }
 }

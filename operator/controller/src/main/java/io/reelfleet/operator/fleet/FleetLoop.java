@@ -449,6 +449,9 @@ public final class FleetLoop {
             return;
         }
         boolean mine = w.name.equals(s.worker);
+        if (!mine && r.getState() == SessionState.SESSION_STATE_FAILED) {
+            return;
+        }
         if (!mine) {
             boolean admitting = s.busy() && s.verb == Verb.ADMIT;
             boolean newer = r.getEpoch() > s.epoch;
@@ -473,6 +476,18 @@ public final class FleetLoop {
             }
         } else if (r.getEpoch() < s.epoch) {
             // An admission with a higher epoch is under way here.
+            return;
+        }
+        if (r.getState() == SessionState.SESSION_STATE_FAILED
+                && r.getLastError().startsWith("FENCED")) {
+            // Another worker's ownership is in its log: this one has stopped and only says so.
+            if (!s.busy() && s.finished == null) {
+                LOG.warnf(
+                        "pool %s: session %s: worker %s: %s",
+                        pool.name(), uid, w.name, r.getLastError());
+                s.leave(now);
+                touched.add(uid);
+            }
             return;
         }
         s.frozen = false;

@@ -2,6 +2,7 @@ package io.reelfleet.operator.fleet;
 
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -13,6 +14,8 @@ import java.util.function.BiFunction;
 public final class Fleets {
     private final BiFunction<PoolDefinition, Long, FleetLoop> loops;
     private final Map<String, Running> pools = new ConcurrentHashMap<>();
+    private final Map<String, CompletableFuture<Void>> leaving = new HashMap<>();
+    private final Map<String, PoolDefinition> waiting = new HashMap<>();
     private volatile long term;
 
     private record Running(FleetLoop loop, Thread thread) {}
@@ -57,28 +60,57 @@ public final class Fleets {
         return term;
     }
 
-    /** A pool is wanted like this, new or not; returns whether it is new. */
-    public synchronized boolean apply(PoolDefinition pool) {
+    /**
+     * A pool is wanted like this, new or not. One that takes a deleted one's name begins once that
+     * one's workers have been given back, since workers are told apart by their pool's name.
+     */
+    public synchronized void apply(PoolDefinition pool) {
         Running running = pools.get(pool.name());
-        if (running != null
-                && !running.loop().finished()
-                && sameObject(running.loop().view().pool(), pool)) {
+        if (running != null && sameObject(running.loop().view().pool(), pool)) {
             running.loop().changed(pool);
-            return false;
+            return;
         }
-        start(pool.name(), loops.apply(pool, term));
-        return true;
+        if (running != null) {
+            leave(pool.name());
+        }
+        CompletableFuture<Void> left = leaving.get(pool.name());
+        if (left == null || left.isDone()) {
+            leaving.remove(pool.name());
+            start(pool.name(), loops.apply(pool, term));
+        } else if (waiting.put(pool.name(), pool) == null) {
+            left.thenRun(() -> startWaiting(pool.name()));
+        }
+    }
+
+    private synchronized void startWaiting(String name) {
+        leaving.remove(name);
+        PoolDefinition pool = waiting.remove(name);
+        if (pool != null && !pools.containsKey(name) && term > 0) {
+            start(name, loops.apply(pool, term));
+        }
+    }
+
+    private void leave(String name) {
+        leaving.put(name, pools.remove(name).loop().remove());
     }
 
     private static boolean sameObject(PoolDefinition a, PoolDefinition b) {
         return a.uid() == null || b.uid() == null || a.uid().equals(b.uid());
     }
 
-    /** A pool is gone: its workers are given back. */
-    public synchronized void remove(String pool) {
-        Running running = pools.remove(pool);
-        if (running != null) {
-            running.loop().remove();
+    /**
+     * A pool is gone: its workers are given back.
+     *
+     * @param uid of the object that is gone; another one of its name stays
+     */
+    public synchronized void remove(String name, String uid) {
+        PoolDefinition next = waiting.get(name);
+        if (next != null && next.uid().equals(uid)) {
+            waiting.remove(name);
+        }
+        Running running = pools.get(name);
+        if (running != null && uid.equals(running.loop().view().pool().uid())) {
+            leave(name);
         }
     }
 

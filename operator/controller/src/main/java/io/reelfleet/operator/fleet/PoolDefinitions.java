@@ -76,7 +76,7 @@ public final class PoolDefinitions {
                 model.precision() == null
                         ? null
                         : model.precision().name().toLowerCase(java.util.Locale.ROOT));
-        put(keys, "reelfleet.model.denoising-steps", model.denoisingSteps());
+        put(keys, "reelfleet.model.steps", model.denoisingSteps());
         put(keys, "reelfleet.model.frames-per-chunk", model.framesPerChunk());
         put(keys, "reelfleet.model.width", model.size() == null ? null : model.size().width());
         put(keys, "reelfleet.model.height", model.size() == null ? null : model.size().height());

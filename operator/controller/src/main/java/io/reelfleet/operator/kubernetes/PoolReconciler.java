@@ -55,7 +55,7 @@ public class PoolReconciler implements Reconciler<GPUPool> {
         String name = pool.getMetadata().getNamespace() + "/" + pool.getMetadata().getName();
         if (context.isPrimaryResourceDeleted()
                 || pool.getMetadata().getDeletionTimestamp() != null) {
-            fleets.remove(name);
+            fleets.remove(name, uid);
             written.remove(uid);
             hoursBefore.remove(uid);
             return UpdateControl.noUpdate();

@@ -231,8 +231,11 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
                             && e.getStatus() != null
                             && "AlreadyExists".equals(e.getStatus().getReason());
             if (!there) {
-                throw new WorkerStartException("a worker pod cannot be made: "
-                                + (e.getStatus() == null ? e.getMessage() : e.getStatus().getMessage()),
+                throw new WorkerStartException(
+                        "a worker pod cannot be made: "
+                                + (e.getStatus() == null
+                                        ? e.getMessage()
+                                        : e.getStatus().getMessage()),
                         e);
             }
         }
@@ -453,8 +456,11 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
                     .endSpec();
         }
         if (spec.getServiceAccountName() == null) {
-            // Named also when it is the default one: a pod that mounts a token of its account must say which.
-            pod.editSpec().withServiceAccountName(common.serviceAccount().orElse("default")).endSpec();
+            // Named also when it is the default one: a pod that mounts a token of its account must
+            // say which.
+            pod.editSpec()
+                    .withServiceAccountName(common.serviceAccount().orElse("default"))
+                    .endSpec();
         }
         if (spec.getTerminationGracePeriodSeconds() == null) {
             pod.editSpec().withTerminationGracePeriodSeconds(30L).endSpec();

@@ -69,16 +69,20 @@ public final class TestKubelet implements AutoCloseable {
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-        client.resource(pod)
-                .editStatus(
-                        p -> {
-                            p.setStatus(
-                                    new PodStatusBuilder()
-                                            .withPhase("Running")
-                                            .withPodIP(ip)
-                                            .build());
-                            return p;
-                        });
+        try {
+            client.resource(pod)
+                    .editStatus(
+                            p -> {
+                                p.setStatus(
+                                        new PodStatusBuilder()
+                                                .withPhase("Running")
+                                                .withPodIP(ip)
+                                                .build());
+                                return p;
+                            });
+        } catch (KubernetesClientException e) {
+            // It was deleted meanwhile.
+        }
     }
 
     private void end(Pod pod) {
