@@ -5,6 +5,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.DirectoryNotEmptyException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
@@ -14,6 +15,9 @@ import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.nio.file.attribute.FileTime;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -30,6 +34,7 @@ import java.util.UUID;
  */
 final class FilesystemStore implements ChunkStore {
     private static final String TEMPORARY = ".tmp";
+    private static final Duration ABANDONED = Duration.ofHours(1);
 
     private final Path root;
 
@@ -37,8 +42,27 @@ final class FilesystemStore implements ChunkStore {
         this.root = root.toAbsolutePath().normalize();
         try {
             Files.createDirectories(this.root.resolve(TEMPORARY));
+            sweep();
         } catch (IOException e) {
             throw failed("cannot be created", e);
+        }
+    }
+
+    /**
+     * Removes what processes left that died while they wrote; nobody writes one object for an hour.
+     */
+    private void sweep() throws IOException {
+        FileTime limit = FileTime.from(Instant.now().minus(ABANDONED));
+        try (DirectoryStream<Path> files = Files.newDirectoryStream(root.resolve(TEMPORARY))) {
+            for (Path file : files) {
+                try {
+                    if (Files.getLastModifiedTime(file).compareTo(limit) < 0) {
+                        Files.deleteIfExists(file);
+                    }
+                } catch (NoSuchFileException e) {
+                    // Its writer finished meanwhile, or another process sweeps too.
+                }
+            }
         }
     }
 

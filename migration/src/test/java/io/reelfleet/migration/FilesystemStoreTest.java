@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Instant;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -32,6 +34,18 @@ class FilesystemStoreTest extends ChunkStoreContract {
         try (var files = Files.list(folder.resolve("store/.tmp"))) {
             assertThat(files).isEmpty();
         }
+    }
+
+    @Test
+    void whatADeadWriterLeftIsSweptAndWhatIsBeingWrittenStays() throws Exception {
+        Path old = Files.createFile(folder.resolve("store/.tmp/old"));
+        Path young = Files.createFile(folder.resolve("store/.tmp/young"));
+        Files.setLastModifiedTime(old, FileTime.from(Instant.now().minusSeconds(7200)));
+
+        ChunkStores.open("file:" + folder.resolve("store"));
+
+        assertThat(old).doesNotExist();
+        assertThat(young).exists();
     }
 
     @Test

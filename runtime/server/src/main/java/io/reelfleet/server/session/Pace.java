@@ -24,6 +24,9 @@ sealed interface Pace {
     /** Whether chunks are wanted at all at this time. */
     boolean active(Instant now);
 
+    /** A due chunk's turn has come. */
+    default void begun(Instant now) {}
+
     /** A chunk was generated: the next one's time is set. */
     void generated(Instant now);
 
@@ -52,7 +55,13 @@ sealed interface Pace {
         return Duration.ofNanos(Math.round(seconds * 1e9));
     }
 
-    /** One chunk per interval of wall time, viewer or not. */
+    /**
+     * One chunk per interval of wall time, viewer or not.
+     *
+     * <p>The schedule starts when the first chunk's turn has come, after an admission and after a
+     * suspension: sessions that arrive together then keep out of each other's way for good, where
+     * equal due times would make the last of them wait for all others each time.
+     */
     final class Realtime implements Pace {
         /**
          * Who is further behind than this has long stalled its viewers: the schedule starts anew.
@@ -61,6 +70,7 @@ sealed interface Pace {
 
         private final Duration interval;
         private Instant next;
+        private boolean starting = true;
 
         Realtime(Duration interval, Instant now) {
             this.interval = interval;
@@ -78,6 +88,14 @@ sealed interface Pace {
         }
 
         @Override
+        public void begun(Instant now) {
+            if (starting) {
+                next = now;
+                starting = false;
+            }
+        }
+
+        @Override
         public void generated(Instant now) {
             next = next.plus(interval);
             if (next.plus(interval.multipliedBy(MOST_BEHIND)).isBefore(now)) {
@@ -92,6 +110,7 @@ sealed interface Pace {
         public void shift(Instant since, Instant now) {
             Duration lost = Duration.between(since.isAfter(next) ? next : since, now);
             next = since.isAfter(next) ? now : next.plus(lost);
+            starting = true;
         }
     }
 

@@ -417,6 +417,7 @@ public final class SessionLoop {
                 session.due = due(session).orElseThrow();
                 apply(session, session.controls.prompt(session.nextToGenerate));
                 session.inChunk = true;
+                session.pace.begun(clock.instant());
             }
             if (session.generator.step()) {
                 finishChunk(session);
@@ -901,10 +902,26 @@ public final class SessionLoop {
         session.closeGenerator();
         remember();
         Standing standing = standing(session);
-        if (!end || session.over()) {
+        if (session.over()) {
             forget(session, "released");
-            LOG.info("session {} released at chunk {}", session.uid, session.nextStored);
             answer.complete(standing);
+            return;
+        }
+        if (!end) {
+            // What is generated is stored first, unless the store refuses it now.
+            session.writer.tryOnce();
+            session.writer.run(
+                    () ->
+                            mailbox.add(
+                                    () -> {
+                                        LOG.info(
+                                                "session {} released at chunk {}",
+                                                session.uid,
+                                                session.nextStored);
+                                        Standing last = standing(session);
+                                        forget(session, "released");
+                                        answer.complete(last);
+                                    }));
             return;
         }
         session.state = SessionState.SESSION_STATE_COMPLETED;

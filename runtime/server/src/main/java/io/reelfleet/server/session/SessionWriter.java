@@ -45,6 +45,11 @@ final class SessionWriter implements AutoCloseable {
     private final ExecutorService thread;
     private SessionLog log;
     private volatile boolean stopped;
+    private volatile boolean once;
+
+    /** A chunk was given up: those after it have no place. Of the writer's thread alone. */
+    private boolean gaveUp;
+
 
     SessionWriter(ChunkStore store, String uid, Clock clock) {
         this.store = store;
@@ -168,7 +173,7 @@ final class SessionWriter implements AutoCloseable {
         }
         Duration pause = FIRST_RETRY;
         boolean retried = false;
-        while (!stopped) {
+        while (!stopped && !gaveUp) {
             try {
                 Duration latency = Duration.between(pending.due(), clock.instant());
                 chunk.setLatencyS(latency.toNanos() / 1e9)
@@ -183,11 +188,13 @@ final class SessionWriter implements AutoCloseable {
                 outcome.failed(e);
                 return;
             } catch (StoreException e) {
-                if (!stopped) {
-                    outcome.retrying(e);
-                    retried = true;
-                    pause = await(pause);
+                if (stopped || once) {
+                    gaveUp = true;
+                    return;
                 }
+                outcome.retrying(e);
+                retried = true;
+                pause = await(pause);
             }
         }
     }
@@ -208,9 +215,14 @@ final class SessionWriter implements AutoCloseable {
         stopped = true;
     }
 
+    /** From now on what the store refuses is given up. */
+    void tryOnce() {
+        once = true;
+    }
+
     private Duration await(Duration pause) {
         Instant until = clock.instant().plus(pause);
-        while (!stopped && clock.instant().isBefore(until)) {
+        while (!stopped && !once && clock.instant().isBefore(until)) {
             try {
                 Thread.sleep(Duration.ofMillis(50));
             } catch (InterruptedException e) {

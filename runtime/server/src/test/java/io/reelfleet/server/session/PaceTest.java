@@ -17,8 +17,10 @@ class PaceTest {
         Pace pace = pace(Pacing.PACING_REALTIME);
         assertThat(pace.due(0, 0)).hasValue(START);
 
+        pace.begun(START);
         pace.generated(at(0.7));
         assertThat(pace.due(1, 0)).hasValue(at(0.75));
+        pace.begun(at(2.5));
         pace.generated(at(3));
         assertThat(pace.due(2, 0)).as("behind, and catching up").hasValue(at(1.5));
     }
@@ -34,6 +36,19 @@ class PaceTest {
         assertThat(pace.due(1, 0)).as("was due when it was suspended").hasValue(at(70));
         pace.generated(at(200));
         assertThat(pace.due(2, 0)).hasValue(at(200));
+    }
+
+    @Test
+    void sessionsThatArriveTogetherKeepTheOrderOfTheirFirstTurn() {
+        Pace one = pace(Pacing.PACING_REALTIME);
+        Pace two = pace(Pacing.PACING_REALTIME);
+        one.begun(at(0));
+        one.generated(at(0.3));
+        two.begun(at(0.3));
+        two.generated(at(0.6));
+
+        assertThat(one.due(1, 0)).hasValue(at(0.75));
+        assertThat(two.due(1, 0)).hasValue(at(1.05));
     }
 
     @Test
