@@ -50,7 +50,6 @@ final class SessionWriter implements AutoCloseable {
     /** A chunk was given up: those after it have no place. Of the writer's thread alone. */
     private boolean gaveUp;
 
-
     SessionWriter(ChunkStore store, String uid, Clock clock) {
         this.store = store;
         this.uid = uid;
