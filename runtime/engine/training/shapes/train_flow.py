@@ -107,6 +107,24 @@ def own_steps(model, z, hidden, chunks, noise, skip):
     return torch.stack(made, 1), torch.stack(inputs, 1)
 
 
+@torch.no_grad()
+def generate_openings(out, chunks=2):
+    """Writes what the model makes of every training scene's first chunks, for the decoder to learn from: own.pt."""
+    if (out / "own.pt").exists():
+        return
+    torch.manual_seed(6)
+    tokens, data = tokenizer(out / "tokenizer"), latents.load(out / "openings")
+    model = Model(tokens.inner.get_vocab_size())
+    model.load_state_dict(torch.load(out / "flow.pt")["average"])
+    mean, std = (v.view(1, 1, -1, 1, 1) for v in torch.load(out / "statistics.pt"))
+    made = []
+    for scenes in data["scene"].split(32):
+        hidden = model.text(tokens([world.prompt(world.ALL_SCENES[s]) for s in scenes]))[:, None].expand(-1, chunks, -1, -1)
+        noise = torch.randn(len(scenes), chunks, latents.FRAMES, *data["z"].shape[2:])
+        made.append(own_steps(model, noise, hidden, range(chunks), noise, 0)[0].flatten(1, 2) * std + mean)
+    save(out / "own.pt", z=torch.cat(made).half(), scene=data["scene"])
+
+
 def train(out, total, size=8, lr=0.005, seed=2, own_from=0.65, own_share=0.35):
     """Teacher forcing with roughened context, a step per `next`; from `own_from` of the run on also with what the model itself generates."""
     torch.manual_seed(seed)

@@ -111,12 +111,20 @@ def train_decoder(out, total=900, seed=3, lr=0.003, rough=0.12):
     for p in mine:
         p.requires_grad_(True)
     opt, average, path, log = _parts(mine, lr), Average(vae, 0.995), out / "decoder.pt", Log("decoder")
+    own = torch.load(out / "own.pt") if (out / "own.pt").exists() else None
     for step in range(_resume(path, vae, opt, average), total):
         rng = np.random.default_rng((seed, step))
-        video = around_shapes(rng, 4, 9, 40) if step % 4 else around_shapes(rng, 1, 21, world.SIZE)
+        if own and step % 2:
+            row = rng.integers(len(own["z"]))
+            scene = world.ALL_SCENES[own["scene"][row]]
+            video = to_tensor(world.clip(scene, 4 * own["z"].shape[1] - 3, world.Walk(scene)))[None]
+            z = own["z"][row].float().transpose(0, 1)[None]
+        else:
+            video = around_shapes(rng, 4, 9, 40) if step % 4 else around_shapes(rng, 1, 21, world.SIZE)
+            with torch.no_grad():
+                z, logvar = vae.posterior(video)
+                z += torch.randn_like(z) * ((0.5 * logvar).exp() * rng.uniform() + rough * rng.uniform())
         with torch.no_grad():
-            z, logvar = vae.posterior(video)
-            z += torch.randn_like(z) * ((0.5 * logvar).exp() * rng.uniform() + rough * rng.uniform())
             background = video.flatten(-2).median(-1).values[..., None, None]
             near = torch.nn.functional.max_pool3d(((video - background).abs().amax(1) > 0.05).float(), (1, 5, 5), 1, (0, 2, 2))
             weight = 1 + 4 * near[:, None]
