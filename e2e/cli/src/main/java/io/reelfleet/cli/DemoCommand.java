@@ -6,8 +6,6 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -90,39 +88,13 @@ final class DemoCommand implements Callable<Integer> {
                                 model),
                         Checkout.find(),
                         terminal);
-        // Ctrl-C and SIGTERM end the demo early and in order: the JVM waits for this hook.
-        CountDownLatch done = new CountDownLatch(1);
-        boolean[] written = {false};
         Thread main = Thread.currentThread();
-        Thread hook =
-                new Thread(
-                        () -> {
-                            demo.stop(main);
-                            try {
-                                done.await(90, TimeUnit.SECONDS);
-                            } catch (InterruptedException e) {
-                                Thread.currentThread().interrupt();
-                            }
-                            terminal.flush();
-                            if (written[0]) {
-                                Runtime.getRuntime().halt(0);
-                            }
-                        },
-                        "demo-stop");
-        Runtime.getRuntime().addShutdownHook(hook);
+        Signals.onFirstStop(() -> demo.stop(main));
         try {
             demo.run();
-            written[0] = true;
         } catch (InterruptedException e) {
             terminal.println("Stopped before any session came; nothing is written.");
             return 130;
-        } finally {
-            done.countDown();
-            try {
-                Runtime.getRuntime().removeShutdownHook(hook);
-            } catch (IllegalStateException e) {
-                // It runs: the program ends by it.
-            }
         }
         return 0;
     }

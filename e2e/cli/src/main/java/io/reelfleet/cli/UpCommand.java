@@ -99,17 +99,25 @@ final class UpCommand implements Callable<Integer> {
                         + (kube.isPresent() ? "etcd, the API server, " : "")
                         + "operator and gateway ...");
         out.flush();
-        LocalFleet fleet =
-                LocalFleet.start(
-                        new LocalFleet.Settings(
-                                folder,
-                                checkout,
-                                pool,
-                                apiPort,
-                                port,
-                                Duration.ofSeconds(60),
-                                false,
-                                kube));
+        Thread main = Thread.currentThread();
+        Signals.onFirstStop(main::interrupt);
+        LocalFleet fleet;
+        try {
+            fleet =
+                    LocalFleet.start(
+                            new LocalFleet.Settings(
+                                    folder,
+                                    checkout,
+                                    pool,
+                                    apiPort,
+                                    port,
+                                    Duration.ofSeconds(60),
+                                    false,
+                                    kube));
+        } catch (InterruptedException e) {
+            out.println("Stopped; nothing is up.");
+            return 130;
+        }
         out.println(
                 "The fleet is up: pool "
                         + PoolDocument.NAME
@@ -121,7 +129,10 @@ final class UpCommand implements Callable<Integer> {
         out.println("  folder    " + folder.path() + " (logs, videos)");
         if (fleet.kubeconfig().isPresent()) {
             out.println("  kubectl   export KUBECONFIG='" + fleet.kubeconfig().get() + "'");
-            out.println("            kubectl apply -f docs/examples/session.yaml");
+            out.println(
+                    "            "
+                            + kube.orElseThrow().kubectlAsTyped()
+                            + " apply -f docs/examples/session.yaml");
         } else {
             out.println(
                     "  open      ./reelfleet open -f docs/examples/session.yaml (kubectl cannot be used here: "

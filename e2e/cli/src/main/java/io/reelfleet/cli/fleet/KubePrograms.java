@@ -66,6 +66,16 @@ public record KubePrograms(Path folder) {
         }
     }
 
+    /** {@code kubectl} when it is on the PATH, else the whole path of this one. */
+    public String kubectlAsTyped() {
+        for (String place : System.getenv().getOrDefault("PATH", "").split(":")) {
+            if (Files.isExecutable(Path.of(place, "kubectl"))) {
+                return "kubectl";
+            }
+        }
+        return program("kubectl").toString();
+    }
+
     Path program(String name) {
         return folder.resolve(name);
     }

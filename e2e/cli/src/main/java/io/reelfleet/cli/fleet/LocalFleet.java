@@ -132,7 +132,8 @@ public final class LocalFleet implements AutoCloseable {
         Map<String, String> operatorEnvironment = new LinkedHashMap<>(environment);
         if (settings.kube().isPresent()) {
             ApiServer server = ApiServer.start(settings.kube().get(), folder, kube);
-            kubeconfig = Optional.of(server.install(settings.checkout().definitions(), folder.pools()));
+            kubeconfig =
+                    Optional.of(server.install(settings.checkout().definitions(), folder.pools()));
             operatorEnvironment.put("KUBECONFIG", kubeconfig.orElseThrow().toString());
         }
         parts.add(
