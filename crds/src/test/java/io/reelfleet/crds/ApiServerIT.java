@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.fabric8.kubeapitest.KubeAPIServer;
 import io.fabric8.kubernetes.api.model.GenericKubernetesResource;
 import io.fabric8.kubernetes.api.model.HasMetadata;
-import io.fabric8.kubernetes.api.model.apiextensions.v1.CustomResourceDefinition;
 import io.fabric8.kubernetes.client.Config;
 import io.fabric8.kubernetes.client.KubernetesClient;
 import io.fabric8.kubernetes.client.KubernetesClientBuilder;
@@ -17,7 +16,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -34,33 +32,20 @@ class ApiServerIT {
     private static KubernetesClient client;
 
     @BeforeAll
-    static void installDefinitions() {
+    static void installDefinitions() throws Exception {
         server = KubeApiPrograms.start();
         client =
                 new KubernetesClientBuilder()
                         .withConfig(Config.fromKubeconfig(server.getKubeConfigYaml()))
                         .build();
-        for (String yaml : Definitions.generate().values()) {
-            CustomResourceDefinition definition =
-                    client.resource(Serialization.unmarshal(yaml, CustomResourceDefinition.class))
-                            .create();
-            client.resource(definition)
-                    .waitUntilCondition(
-                            d ->
-                                    d.getStatus() != null
-                                            && d.getStatus().getConditions() != null
-                                            && d.getStatus().getConditions().stream()
-                                                    .anyMatch(
-                                                            c ->
-                                                                    c.getType()
-                                                                                    .equals(
-                                                                                            "Established")
-                                                                            && c.getStatus()
-                                                                                    .equals(
-                                                                                            "True")),
-                            30,
-                            TimeUnit.SECONDS);
-        }
+        // As people install them: kubectl reads YAML otherwise than Java does.
+        kubectl("apply", "-f", Path.of("generated").toAbsolutePath().toString());
+        kubectl(
+                "wait",
+                "--for=condition=Established",
+                "--timeout=30s",
+                "crd/gpupools.reelfleet.io",
+                "crd/videosessions.reelfleet.io");
     }
 
     @AfterAll

@@ -21,6 +21,7 @@ import org.snakeyaml.engine.v2.api.DumpSettings;
 import org.snakeyaml.engine.v2.api.Load;
 import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.common.FlowStyle;
+import org.snakeyaml.engine.v2.schema.CoreSchema;
 
 /**
  * The custom resource definitions, made from the classes: fabric8's generator, and after it what
@@ -162,6 +163,9 @@ public final class Definitions {
     private static String write(Map<String, Object> definition) {
         DumpSettings settings =
                 DumpSettings.builder()
+                        // True and False need quotes: kubectl and Helm read YAML 1.1, where they
+                        // are booleans.
+                        .setSchema(new CoreSchema())
                         .setDefaultFlowStyle(FlowStyle.BLOCK)
                         .setWidth(120)
                         .setIndent(2)

@@ -28,6 +28,18 @@ class DefinitionsTest {
     }
 
     @Test
+    void readersOfYaml11SeeTheSame() {
+        // kubectl and Helm are such readers: an unquoted True would be a boolean there.
+        for (String yaml : Definitions.generate().values()) {
+            Object strict =
+                    new org.snakeyaml.engine.v2.api.Load(
+                                    org.snakeyaml.engine.v2.api.LoadSettings.builder().build())
+                            .loadFromString(yaml);
+            assertThat(new org.yaml.snakeyaml.Yaml().<Object>load(yaml)).isEqualTo(strict);
+        }
+    }
+
+    @Test
     void everyTextListAndMapOfASpecIsBounded() throws IOException {
         for (String yaml : Definitions.generate().values()) {
             Map<?, ?> definition =

@@ -41,6 +41,10 @@ final class FilesystemStore implements ChunkStore {
     FilesystemStore(Path root) throws StoreException {
         this.root = root.toAbsolutePath().normalize();
         try {
+            if (Files.isDirectory(this.root) && Files.getFileStore(this.root).isReadOnly()) {
+                // A reader's mount, such as the gateway's in a cluster: there is nothing to make.
+                return;
+            }
             Files.createDirectories(this.root.resolve(TEMPORARY));
             sweep();
         } catch (IOException e) {

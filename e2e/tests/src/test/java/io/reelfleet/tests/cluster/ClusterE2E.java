@@ -22,7 +22,6 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeSet;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -235,9 +234,8 @@ class ClusterE2E {
     }
 
     private static void apply() {
-        StringBuilder documents =
-                new StringBuilder(
-                        """
+        apply(
+                """
                         apiVersion: reelfleet.io/v1alpha1
                         kind: GPUPool
                         metadata: {name: shapes}
@@ -248,6 +246,11 @@ class ClusterE2E {
                             resources: {requests: {cpu: 100m, memory: 512Mi}, limits: {memory: 3Gi}}
                           scaling: {minGpus: 2, maxGpus: 2}
                         """);
+        await(
+                "two workers to be ready",
+                Duration.ofMinutes(4),
+                () -> get("gpool", "shapes").at("/status/workers/ready").asInt() == 2);
+        StringBuilder documents = new StringBuilder();
         for (String session : SESSIONS) {
             documents.append(
                     """
@@ -263,6 +266,10 @@ class ClusterE2E {
                             .formatted(
                                     session, session.replace('-', ' '), SESSIONS.indexOf(session)));
         }
+        apply(documents.toString());
+    }
+
+    private static void apply(String documents) {
         try {
             Path file = Files.createTempFile("reelfleet", ".yaml");
             Files.writeString(file, documents);
