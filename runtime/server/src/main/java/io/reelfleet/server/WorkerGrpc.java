@@ -1,5 +1,6 @@
 package io.reelfleet.server;
 
+import com.google.protobuf.Timestamp;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import io.quarkus.grpc.GrpcService;
@@ -20,6 +21,8 @@ import io.reelfleet.server.session.Refusal;
 import io.reelfleet.server.session.SessionLoop;
 import io.reelfleet.server.session.SessionLoop.Standing;
 import java.time.Duration;
+import java.time.Instant;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
@@ -71,7 +74,10 @@ public final class WorkerGrpc extends WorkerServiceGrpc.WorkerServiceImplBase {
                                             spec,
                                             header.getEpoch(),
                                             header.getTerm(),
-                                            request.getSuspended());
+                                            request.getSuspended(),
+                                            wantedSince(
+                                                    request.hasWantedSince(),
+                                                    request.getWantedSince()));
                         }),
                 admitted ->
                         AdmitResponse.newBuilder()
@@ -79,6 +85,12 @@ public final class WorkerGrpc extends WorkerServiceGrpc.WorkerServiceImplBase {
                                 .setNextChunk(admitted.nextChunk())
                                 .build(),
                 observer);
+    }
+
+    private static Optional<Instant> wantedSince(boolean given, Timestamp at) {
+        return given
+                ? Optional.of(Instant.ofEpochSecond(at.getSeconds(), at.getNanos()))
+                : Optional.empty();
     }
 
     @Override
@@ -90,7 +102,16 @@ public final class WorkerGrpc extends WorkerServiceGrpc.WorkerServiceImplBase {
     @Override
     public void resume(SessionCommand request, StreamObserver<CommandResponse> observer) {
         CommandHeader header = request.getHeader();
-        send(header, () -> loop().resume(header.getSessionUid(), header.getEpoch()), observer);
+        send(
+                header,
+                () ->
+                        loop().resume(
+                                        header.getSessionUid(),
+                                        header.getEpoch(),
+                                        wantedSince(
+                                                request.hasWantedSince(),
+                                                request.getWantedSince())),
+                observer);
     }
 
     @Override

@@ -1,5 +1,6 @@
 package io.reelfleet.operator.fleet;
 
+import com.google.protobuf.util.Timestamps;
 import io.grpc.Status;
 import io.reelfleet.api.runtime.v1.AdmitRequest;
 import io.reelfleet.api.runtime.v1.ChunkStat;
@@ -1206,6 +1207,7 @@ public final class FleetLoop {
                                 .setHeader(header)
                                 .setSpec(s.spec())
                                 .setSuspended(!s.wish.active())
+                                .setWantedSince(Timestamps.fromMillis(s.waitingSince))
                                 .build();
                 call(() -> link.admit(request))
                         .whenComplete(
@@ -1223,7 +1225,11 @@ public final class FleetLoop {
                 answer(uid, number, call(() -> link.suspend(request)));
             }
             case RESUME -> {
-                SessionCommand request = SessionCommand.newBuilder().setHeader(header).build();
+                SessionCommand request =
+                        SessionCommand.newBuilder()
+                                .setHeader(header)
+                                .setWantedSince(Timestamps.fromMillis(s.waitingSince))
+                                .build();
                 answer(uid, number, call(() -> link.resume(request)));
             }
             case UPDATE -> {

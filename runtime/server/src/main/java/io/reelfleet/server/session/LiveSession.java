@@ -7,6 +7,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 
 /**
@@ -56,6 +57,10 @@ final class LiveSession {
     boolean active;
     Instant lastActive;
     Instant suspendedAt;
+
+    /** Chunks have been wanted since then, as the operator says; taken by the next start. */
+    Optional<Instant> wantedSince = Optional.empty();
+
     Instant forgetAt;
     String lastError = "";
     final List<Sent> sent = new ArrayList<>();

@@ -45,6 +45,9 @@ import org.slf4j.LoggerFactory;
  * threads.
  */
 public final class SessionLoop {
+    /** A wait beyond this says more about clocks than about the fleet. */
+    private static final Duration LONGEST_COUNTED_WAIT = Duration.ofHours(1);
+
     private static final Logger LOG = LoggerFactory.getLogger(SessionLoop.class);
 
     /** How long an idle loop sleeps at most: so late it may notice that a viewer left. */
@@ -152,11 +155,20 @@ public final class SessionLoop {
 
     // Commands.
 
-    /** Takes a session over; answers once its Owner entry is stored. */
+    /**
+     * Takes a session over; answers once its Owner entry is stored.
+     *
+     * @param wantedSince chunks have been wanted since then; its first chunk's latency counts from
+     *     there
+     */
     public CompletableFuture<Admitted> admit(
-            SessionSpec spec, long epoch, long term, boolean suspended) {
+            SessionSpec spec,
+            long epoch,
+            long term,
+            boolean suspended,
+            Optional<Instant> wantedSince) {
         CompletableFuture<Admitted> answer = new CompletableFuture<>();
-        post(answer, () -> admitNow(spec, epoch, term, suspended, answer));
+        post(answer, () -> admitNow(spec, epoch, term, suspended, wantedSince, answer));
         return answer;
     }
 
@@ -179,8 +191,13 @@ public final class SessionLoop {
                                 }));
     }
 
-    /** State back on the device. */
-    public CompletableFuture<Standing> resume(String uid, long epoch) {
+    /**
+     * State back on the device.
+     *
+     * @param wantedSince as for an admission
+     */
+    public CompletableFuture<Standing> resume(
+            String uid, long epoch, Optional<Instant> wantedSince) {
         return command(
                 uid,
                 epoch,
@@ -190,6 +207,7 @@ public final class SessionLoop {
                                 answer,
                                 () -> {
                                     if (session.is(SessionState.SESSION_STATE_SUSPENDED)) {
+                                        session.wantedSince = wantedSince;
                                         resumeNow(session, answer);
                                     } else {
                                         answer.complete(standing(session));
@@ -485,7 +503,10 @@ public final class SessionLoop {
                         () -> {
                             session.pending--;
                             session.nextStored = entry.getChunk().getChunk() + 1;
-                            session.lastError = "";
+                            if (!session.is(SessionState.SESSION_STATE_FAILED)) {
+                                // A chunk that was on its way says nothing of why it failed after.
+                                session.lastError = "";
+                            }
                             session.pace.stored(now);
                             if (retried) {
                                 session.pace.shift(handedOver, now);
@@ -547,6 +568,7 @@ public final class SessionLoop {
             long epoch,
             long term,
             boolean suspended,
+            Optional<Instant> wantedSince,
             CompletableFuture<Admitted> answer) {
         checkAdmitting();
         String firstPrompt = check(spec);
@@ -571,6 +593,7 @@ public final class SessionLoop {
         Instant now = clock.instant();
         LiveSession session =
                 new LiveSession(spec, epoch, new SessionWriter(store, spec.getUid(), clock), now);
+        session.wantedSince = wantedSince;
         if (!suspended) {
             session.generator = open(session, firstPrompt);
         }
@@ -632,7 +655,7 @@ public final class SessionLoop {
                             session.controls.update(
                                     session.spec.getControlsList(), taken.nextChunk());
                         });
-        session.pace = pace(session.spec, now);
+        session.pace = pace(session.spec, dueSince(session, now));
         LOG.info(
                 "session {} admitted with epoch {} at chunk {}",
                 session.uid,
@@ -727,9 +750,11 @@ public final class SessionLoop {
     private void running(LiveSession session) {
         Instant now = clock.instant();
         if (session.suspendedAt != null) {
-            session.pace.shift(session.suspendedAt, now);
+            Instant wanted = dueSince(session, now);
+            Instant again = wanted.isBefore(session.suspendedAt) ? session.suspendedAt : wanted;
+            session.pace.shift(session.suspendedAt, again);
             if (session.inChunk) {
-                session.due = session.due.plus(Duration.between(session.suspendedAt, now));
+                session.due = session.due.plus(Duration.between(session.suspendedAt, again));
             }
             session.suspendedAt = null;
         }
@@ -1146,6 +1171,16 @@ public final class SessionLoop {
         } catch (InvalidPromptException e) {
             throw new Refusal(Refusal.Kind.INVALID, e.getMessage(), e);
         }
+    }
+
+    /**
+     * From when the first chunk after a start counts; used up by it. Clocks may be apart a little.
+     */
+    private static Instant dueSince(LiveSession session, Instant now) {
+        Instant since = session.wantedSince.orElse(now);
+        session.wantedSince = Optional.empty();
+        Instant earliest = now.minus(LONGEST_COUNTED_WAIT);
+        return since.isAfter(now) ? now : since.isBefore(earliest) ? earliest : since;
     }
 
     private Pace pace(SessionSpec spec, Instant now) {

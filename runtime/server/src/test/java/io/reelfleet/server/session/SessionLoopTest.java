@@ -20,6 +20,7 @@ import io.reelfleet.migration.StoreFullException;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -57,6 +58,24 @@ class SessionLoopTest {
     }
 
     @Test
+    void waitingForAWorkerCountsInTheFirstChunksLatencyAndInNoOther() throws Exception {
+        Instant wantedSince = Instant.now().minusSeconds(5);
+        get(
+                loop.admit(
+                        spec("waited", Pacing.PACING_REALTIME),
+                        1,
+                        1,
+                        false,
+                        Optional.of(wantedSince)));
+        chunks("waited", 2);
+
+        List<Chunk> stored = SessionLogReader.atEnd(store, "waited").newestChunks(2);
+        assertThat(stored.get(0).getLatencyS()).isGreaterThan(5);
+        assertThat(stored.get(0).getLate()).isTrue();
+        assertThat(stored.get(1).getLatencyS()).isLessThan(5);
+    }
+
+    @Test
     void aFullStoreMakesItsSessionWaitAndLosesNothing() throws Exception {
         admit("full", 1, Pacing.PACING_UNPACED);
         admit("fine", 1, Pacing.PACING_UNPACED);
@@ -84,17 +103,17 @@ class SessionLoopTest {
         chunks("suspended", 2);
         get(loop.suspend("suspended", 4));
         assertThat(engine.open.get()).isZero();
-        get(loop.resume("suspended", 4));
+        get(loop.resume("suspended", 4, Optional.empty()));
         chunks("suspended", 5);
         engine.hostFull = true;
         get(loop.suspend("suspended", 4));
         assertThat(engine.open.get()).as("state dropped").isZero();
         assertThat(report("suspended", r -> r.getStateBytes() == 0).getState())
                 .isEqualTo(SessionState.SESSION_STATE_SUSPENDED);
-        get(loop.resume("suspended", 4));
+        get(loop.resume("suspended", 4, Optional.empty()));
         chunks("suspended", nextChunk("suspended") + 3);
         SessionLoop other = loop("w2", Duration.ofMinutes(5));
-        get(other.admit(spec("suspended", Pacing.PACING_UNPACED), 5, 1, false));
+        get(other.admit(spec("suspended", Pacing.PACING_UNPACED), 5, 1, false, Optional.empty()));
         report("suspended", r -> r.getLastError().startsWith("FENCED"));
         chunks("suspended", nextChunk("suspended") + 3);
 
@@ -107,24 +126,34 @@ class SessionLoopTest {
         admit("first", 1, Pacing.PACING_REALTIME);
 
         assertRefused(
-                loop.admit(spec("second", Pacing.PACING_REALTIME), 1, 1, false),
+                loop.admit(spec("second", Pacing.PACING_REALTIME), 1, 1, false, Optional.empty()),
                 Refusal.Kind.DOES_NOT_FIT,
                 "session second does not fit");
         assertThat(SessionLogReader.atEnd(store, "second").size()).isZero();
         assertThat(loop.sessions()).hasSize(1);
-        assertThat(get(loop.admit(spec("third", Pacing.PACING_REALTIME), 1, 1, true)).nextChunk())
+        assertThat(
+                        get(loop.admit(
+                                        spec("third", Pacing.PACING_REALTIME),
+                                        1,
+                                        1,
+                                        true,
+                                        Optional.empty()))
+                                .nextChunk())
                 .as("admitted suspended it needs no room")
                 .isZero();
-        assertRefused(loop.resume("third", 1), Refusal.Kind.DOES_NOT_FIT, "does not fit");
+        assertRefused(
+                loop.resume("third", 1, Optional.empty()),
+                Refusal.Kind.DOES_NOT_FIT,
+                "does not fit");
         get(loop.suspend("first", 1));
-        get(loop.resume("third", 1));
+        get(loop.resume("third", 1, Optional.empty()));
         chunks("third", 1);
     }
 
     @Test
     void anIdleSessionLeavesTheDeviceAndComesBackWithItsViewer() throws Exception {
         SessionLoop impatient = loop("w3", Duration.ofMillis(50));
-        get(impatient.admit(spec("idle", Pacing.PACING_VIEWER), 1, 1, false));
+        get(impatient.admit(spec("idle", Pacing.PACING_VIEWER), 1, 1, false, Optional.empty()));
         report("idle", r -> r.getState() == SessionState.SESSION_STATE_SUSPENDED);
         assertThat(engine.open.get()).isZero();
         assertThat(nextChunk("idle")).isZero();
@@ -150,7 +179,7 @@ class SessionLoopTest {
         chunks("lucky", nextChunk("lucky") + 3);
         assertThat(SessionLogReader.atEnd(store, "unlucky").end()).isEmpty();
         engine.failsOn = "";
-        get(loop.admit(spec("unlucky", Pacing.PACING_UNPACED), 2, 1, false));
+        get(loop.admit(spec("unlucky", Pacing.PACING_UNPACED), 2, 1, false, Optional.empty()));
         chunks("unlucky", nextChunk("unlucky") + 2);
         assertUndisturbed("unlucky", 1);
     }
@@ -166,13 +195,21 @@ class SessionLoopTest {
                                 .build(),
                         1,
                         1,
-                        false));
+                        false,
+                        Optional.empty()));
 
         report("short", r -> r.getState() == SessionState.SESSION_STATE_COMPLETED);
         // At 160 frames/s: 9 + 12 + 12 frames are the first to reach 0.2 s.
         assertThat(nextChunk("short")).isEqualTo(3);
         get(loop.release("short", 1, false, "", ""));
-        assertThat(get(loop.admit(spec("short", Pacing.PACING_UNPACED), 2, 1, false)).nextChunk())
+        assertThat(
+                        get(loop.admit(
+                                        spec("short", Pacing.PACING_UNPACED),
+                                        2,
+                                        1,
+                                        false,
+                                        Optional.empty()))
+                                .nextChunk())
                 .isEqualTo(3);
         report("short", r -> r.getState() == SessionState.SESSION_STATE_COMPLETED);
         assertThat(SessionLogReader.atEnd(store, "short").size())
@@ -189,7 +226,7 @@ class SessionLoopTest {
         assertThat(get(controlled.applied())).isEqualTo(controlled.chunk());
         get(loop.release("steered", 1, false, "", ""));
 
-        get(loop.admit(spec("steered", Pacing.PACING_UNPACED), 2, 1, false));
+        get(loop.admit(spec("steered", Pacing.PACING_UNPACED), 2, 1, false, Optional.empty()));
         long taken = nextChunk("steered");
         chunks("steered", taken + 2);
         assertThat(promptOf("steered", taken + 1)).isEqualTo("a blue square");
@@ -220,7 +257,7 @@ class SessionLoopTest {
         // Thirteen intervals of 75 ms pass.
         CompletableFuture.runAsync(() -> {}, CompletableFuture.delayedExecutor(1, TimeUnit.SECONDS))
                 .join();
-        get(loop.resume("paced", 1));
+        get(loop.resume("paced", 1, Optional.empty()));
         long resumed = nextChunk("paced");
         chunks("paced", resumed + 4);
 
@@ -236,7 +273,7 @@ class SessionLoopTest {
 
         assertThat(loop.phase()).isEqualTo(SessionLoop.Phase.DRAINING);
         assertRefused(
-                loop.admit(spec("new", Pacing.PACING_UNPACED), 1, 1, false),
+                loop.admit(spec("new", Pacing.PACING_UNPACED), 1, 1, false, Optional.empty()),
                 Refusal.Kind.NOT_ADMITTING,
                 "DRAINING");
         chunks("kept", nextChunk("kept") + 2);
@@ -247,11 +284,11 @@ class SessionLoopTest {
         admit("owned", 3, Pacing.PACING_REALTIME);
 
         assertRefused(loop.suspend("owned", 2), Refusal.Kind.STALE, "STALE_EPOCH");
-        assertRefused(loop.resume("owned", 4), Refusal.Kind.STALE, "STALE_EPOCH");
+        assertRefused(loop.resume("owned", 4, Optional.empty()), Refusal.Kind.STALE, "STALE_EPOCH");
         assertRefused(
                 loop.release("owned", 2, true, "Deleted", ""), Refusal.Kind.STALE, "STALE_EPOCH");
         assertRefused(
-                loop.admit(spec("owned", Pacing.PACING_REALTIME), 2, 1, false),
+                loop.admit(spec("owned", Pacing.PACING_REALTIME), 2, 1, false, Optional.empty()),
                 Refusal.Kind.STALE,
                 "STALE_EPOCH");
         get(loop.release("owned", 4, false, "", ""));
@@ -275,7 +312,7 @@ class SessionLoopTest {
         await(() -> broken.phase() == SessionLoop.Phase.FAILED);
         assertThat(broken.message()).isEqualTo("model/vae/config.json is missing");
         assertRefused(
-                broken.admit(spec("x", Pacing.PACING_UNPACED), 1, 1, false),
+                broken.admit(spec("x", Pacing.PACING_UNPACED), 1, 1, false, Optional.empty()),
                 Refusal.Kind.NOT_ADMITTING,
                 "vae/config.json is missing");
     }
@@ -335,7 +372,7 @@ class SessionLoopTest {
     }
 
     private void admit(String uid, long epoch, Pacing pacing) throws Exception {
-        get(loop.admit(spec(uid, pacing), epoch, 1, false));
+        get(loop.admit(spec(uid, pacing), epoch, 1, false, Optional.empty()));
     }
 
     private static SessionSpec spec(String uid, Pacing pacing) {
