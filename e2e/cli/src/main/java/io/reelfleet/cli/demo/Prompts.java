@@ -11,7 +11,7 @@ import java.util.random.RandomGeneratorFactory;
 final class Prompts {
     private static final List<String> COLOURS =
             List.of("red", "green", "blue", "yellow", "purple", "cyan");
-    private static final List<String> SHAPES = List.of("circle", "square", "triangle", "star");
+    private static final List<String> SHAPES = List.of("circle", "square", "triangle");
     private static final List<String> MOTIONS =
             List.of("left and right", "up and down", "clockwise", "counterclockwise");
     private static final List<String> BACKGROUNDS = List.of("black", "white", "gray", "navy");
