@@ -18,6 +18,7 @@ import io.reelfleet.operator.fleet.SessionWish;
 import io.reelfleet.operator.kubernetes.ClusterListener;
 import io.reelfleet.operator.kubernetes.ClusterState;
 import io.reelfleet.operator.kubernetes.ConfigMapRegistry;
+import io.reelfleet.operator.kubernetes.Deletions;
 import io.reelfleet.operator.kubernetes.KeySecret;
 import io.reelfleet.operator.kubernetes.ReviewGate;
 import io.reelfleet.operator.kubernetes.Wake;
@@ -51,6 +52,7 @@ import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
 import org.eclipse.microprofile.config.Config;
 import org.eclipse.microprofile.config.ConfigProvider;
 import org.jboss.logging.Logger;
@@ -69,6 +71,7 @@ public class Operator implements FleetAccess {
 
     @Inject FleetMetrics metrics;
     @Inject Wake wake;
+    @Inject Deletions deletions;
 
     /** Only an operator with an API server asks for these. */
     @Inject Instance<KubernetesClient> clients;
@@ -191,6 +194,7 @@ public class Operator implements FleetAccess {
                                         s.spec().getUid(), s.spec().getPool()));
         if (settings.kubernetes()) {
             reconcilers.get().start();
+            timer.scheduleWithFixedDelay(() -> deletions.look(fleets), 1, 1, TimeUnit.SECONDS);
         }
     }
 

@@ -4,8 +4,10 @@ import io.reelfleet.scheduler.SessionSnapshot.Place;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * Each session goes to the worker with the fewest active ones, and there are ceil(active / C)
@@ -46,6 +48,9 @@ public final class LeastLoadedPolicy implements Policy {
 
         /** Decided here: no longer to be filled. */
         private final boolean[] closed;
+
+        /** Sessions about which something is decided. */
+        private final Set<String> decided = new HashSet<>();
 
         private int moves;
 
@@ -157,6 +162,7 @@ public final class LeastLoadedPolicy implements Policy {
                                         >= pool.idleTimeoutMillis();
                 if (!s.active() || idleTooLong) {
                     actions.add(new Action.Suspend(s.uid(), worker));
+                    decided.add(s.uid());
                     Integer i = index.get(worker);
                     if (i != null) {
                         onDevice[i]--;
@@ -258,6 +264,7 @@ public final class LeastLoadedPolicy implements Policy {
                 if (at >= 0 && fits(at, s) && load[at] < load[best] + 1) {
                     best = at;
                 }
+                decided.add(s.uid());
                 if (best == at) {
                     actions.add(new Action.Resume(s.uid(), here));
                     onDevice[at]++;
@@ -326,7 +333,7 @@ public final class LeastLoadedPolicy implements Policy {
                 }
             }
             for (SessionSnapshot s : snapshot.sessions()) {
-                if (s.busy()) {
+                if (s.busy() || decided.contains(s.uid())) {
                     continue;
                 }
                 switch (s.place()) {
@@ -340,6 +347,7 @@ public final class LeastLoadedPolicy implements Policy {
                             int to = moves < pool.maxMoves() ? leastLoaded(s, -1) : -1;
                             if (to >= 0) {
                                 actions.add(new Action.Move(s.uid(), from, workers[to].name()));
+                                decided.add(s.uid());
                                 moves++;
                                 take(to, s);
                             } else if (moves < pool.maxMoves() && manualSurplus()) {
@@ -348,9 +356,7 @@ public final class LeastLoadedPolicy implements Policy {
                         }
                     }
                     case Place.Host(String from) -> {
-                        if (leaving(from) && !s.demands()) {
-                            actions.add(new Action.Release(s.uid(), from));
-                        } else if (leaving(from) && !movedAlready(s)) {
+                        if (leaving(from)) {
                             actions.add(new Action.Release(s.uid(), from));
                         }
                     }
@@ -362,15 +368,6 @@ public final class LeastLoadedPolicy implements Policy {
 
         private boolean manualSurplus() {
             return pool.mode() == PoolSettings.Mode.MANUAL;
-        }
-
-        private boolean movedAlready(SessionSnapshot s) {
-            for (Action a : actions) {
-                if (a instanceof Action.Move move && move.session().equals(s.uid())) {
-                    return true;
-                }
-            }
-            return false;
         }
 
         private boolean leaving(String worker) {

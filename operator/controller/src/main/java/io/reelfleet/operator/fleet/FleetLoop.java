@@ -79,6 +79,9 @@ public final class FleetLoop {
     /** Finished sessions of the allocator stay readable for so long. */
     private static final long FINISHED_MILLIS = 600_000;
 
+    /** A command's answer may overtake a report that was made before it. */
+    private static final long OVERTAKEN_MILLIS = 500;
+
     /** How far back the demand is remembered. */
     private static final long DEMAND_WINDOW_MILLIS = 3_600_000;
 
@@ -494,7 +497,11 @@ public final class FleetLoop {
         s.frozen = false;
         s.missingSince = 0;
         s.epoch = Math.max(s.epoch, r.getEpoch());
-        transition(s, r.getState());
+        if (now >= s.reportsCountFrom
+                || r.getState() == SessionState.SESSION_STATE_COMPLETED
+                || r.getState() == SessionState.SESSION_STATE_FAILED) {
+            transition(s, r.getState());
+        }
         s.nextChunk = Math.max(s.nextChunk, r.getNextChunk());
         if (s.deaths > 0 && s.nextChunk >= s.admittedAtChunk + CHUNKS_OF_TRUST) {
             s.deaths = 0;
@@ -1349,8 +1356,14 @@ public final class FleetLoop {
                 s.epoch = Math.max(s.epoch, e.epoch());
                 s.message = "";
             }
-            case SUSPEND -> transition(s, SessionState.SESSION_STATE_SUSPENDED);
-            case RESUME -> transition(s, SessionState.SESSION_STATE_RUNNING);
+            case SUSPEND -> {
+                transition(s, SessionState.SESSION_STATE_SUSPENDED);
+                s.reportsCountFrom = now + OVERTAKEN_MILLIS;
+            }
+            case RESUME -> {
+                transition(s, SessionState.SESSION_STATE_RUNNING);
+                s.reportsCountFrom = now + OVERTAKEN_MILLIS;
+            }
             case UPDATE -> {}
             case RELEASE -> {
                 String to = s.moveTo;

@@ -41,6 +41,12 @@ final class SessionEntry {
     /** Its worker's reports have not named it since then; 0 while they do. */
     long missingSince;
 
+    /**
+     * Reports from here on tell the state; earlier ones may be older than the last command's
+     * answer.
+     */
+    long reportsCountFrom;
+
     Verb verb;
     long command;
     String requestId;

@@ -24,12 +24,13 @@ import java.util.concurrent.ConcurrentHashMap;
  * Tells the fleet loop what a GPUPool asks for and mirrors its view into status, every ten seconds
  * at most.
  */
-@ControllerConfiguration(name = "gpupool", triggerReconcilerOnAllEvents = true)
+@ControllerConfiguration(name = "gpupool")
 public class PoolReconciler implements Reconciler<GPUPool> {
     private static final long WRITE_MILLIS = 10_000;
 
     private final FleetAccess operator;
     private final Wake wake;
+    private final Deletions deletions;
 
     /** When a pool's status was last written, by uid. */
     private final Map<String, Long> written = new ConcurrentHashMap<>();
@@ -38,13 +39,15 @@ public class PoolReconciler implements Reconciler<GPUPool> {
     private final Map<String, BigDecimal> hoursBefore = new ConcurrentHashMap<>();
 
     /** For the container, and for tests. */
-    public PoolReconciler(FleetAccess operator, Wake wake) {
+    public PoolReconciler(FleetAccess operator, Wake wake, Deletions deletions) {
         this.operator = operator;
         this.wake = wake;
+        this.deletions = deletions;
     }
 
     @Override
     public List<EventSource<?, GPUPool>> prepareEventSources(EventSourceContext<GPUPool> context) {
+        deletions.pools(context.getPrimaryCache());
         return List.of(wake.pools());
     }
 
@@ -53,8 +56,7 @@ public class PoolReconciler implements Reconciler<GPUPool> {
         Fleets fleets = operator.fleets();
         String uid = pool.getMetadata().getUid();
         String name = pool.getMetadata().getNamespace() + "/" + pool.getMetadata().getName();
-        if (context.isPrimaryResourceDeleted()
-                || pool.getMetadata().getDeletionTimestamp() != null) {
+        if (pool.getMetadata().getDeletionTimestamp() != null) {
             fleets.remove(name, uid);
             written.remove(uid);
             hoursBefore.remove(uid);

@@ -29,23 +29,26 @@ import java.util.concurrent.TimeoutException;
  * Tells the fleet loop what a VideoSession wants and mirrors its view into status; it does nothing
  * else.
  */
-@ControllerConfiguration(name = "videosession", triggerReconcilerOnAllEvents = true)
+@ControllerConfiguration(name = "videosession")
 public class SessionReconciler implements Reconciler<VideoSession> {
     private static final Duration LOOK_AGAIN = Duration.ofSeconds(5);
     private static final long REPLY_SECONDS = 2;
 
     private final FleetAccess operator;
     private final Wake wake;
+    private final Deletions deletions;
 
     /** For the container, and for tests. */
-    public SessionReconciler(FleetAccess operator, Wake wake) {
+    public SessionReconciler(FleetAccess operator, Wake wake, Deletions deletions) {
         this.operator = operator;
         this.wake = wake;
+        this.deletions = deletions;
     }
 
     @Override
     public List<EventSource<?, VideoSession>> prepareEventSources(
             EventSourceContext<VideoSession> context) {
+        deletions.sessions(context.getPrimaryCache());
         return List.of(wake.sessions());
     }
 
@@ -54,8 +57,7 @@ public class SessionReconciler implements Reconciler<VideoSession> {
             VideoSession session, Context<VideoSession> context) {
         Fleets fleets = operator.fleets();
         String uid = session.getMetadata().getUid();
-        if (context.isPrimaryResourceDeleted()
-                || session.getMetadata().getDeletionTimestamp() != null) {
+        if (session.getMetadata().getDeletionTimestamp() != null) {
             fleets.unwant(uid, "Deleted");
             return UpdateControl.noUpdate();
         }
