@@ -110,9 +110,13 @@ final class SessionEntry {
         requestId = null;
     }
 
-    /** It is nowhere now. */
+    /**
+     * It is nowhere now, and on its way nowhere: a move whose source died is a placement like any
+     * other.
+     */
     void leave(long now) {
         worker = null;
+        moveTo = null;
         state = SessionState.SESSION_STATE_UNSPECIFIED;
         missingSince = 0;
         waitingSince = now;

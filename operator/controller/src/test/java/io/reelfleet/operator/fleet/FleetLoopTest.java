@@ -110,6 +110,25 @@ final class FleetLoopTest {
     }
 
     @Test
+    void aSessionWhoseWorkerEndsWhileItIsMovedAwayGoesOnElsewhere() {
+        TestFleet fleet = new TestFleet(2, 2, 2);
+        fleet.loop.want(wish("s1"));
+        fleet.run(5);
+        TestFleet.Worker first = fleet.workerOf("s1");
+        first.terminating = true;
+        first.mute = true;
+        fleet.run(2);
+        assertThat(fleet.session("s1").worker()).as("not let go yet").isEqualTo(first.name);
+
+        fleet.kill(first.name);
+        fleet.run(6);
+
+        assertThat(fleet.session("s1").phase()).isEqualTo(Phase.RUNNING);
+        assertThat(fleet.session("s1").worker()).isNotEmpty().isNotEqualTo(first.name);
+        assertThat(fleet.session("s1").epoch()).isEqualTo(2);
+    }
+
+    @Test
     void aSilentWorkersSessionsAreFrozenThenFenced() {
         TestFleet fleet = new TestFleet(2, 2, 2);
         fleet.loop.want(wish("s1"));

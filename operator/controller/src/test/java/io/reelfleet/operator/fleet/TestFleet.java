@@ -81,6 +81,10 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
         WorkerPhase phase = WorkerPhase.WORKER_PHASE_LOADING;
         String message = "";
         boolean mute;
+
+        /** Its pod has been told to end. */
+        boolean terminating;
+
         boolean fatal;
         Status refusal;
         long highestTerm;
@@ -416,7 +420,7 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
                                         w.name,
                                         w.name,
                                         Instant.ofEpochMilli(w.bornAt),
-                                        false,
+                                        w.terminating,
                                         null))
                 .toList();
     }
