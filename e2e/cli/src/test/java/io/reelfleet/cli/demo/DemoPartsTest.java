@@ -37,7 +37,7 @@ class DemoPartsTest {
         Prompts one = new Prompts(7);
         Prompts same = new Prompts(7);
         Set<String> seen = new HashSet<>();
-        for (int i = 0; i < 384; i++) {
+        for (int i = 0; i < 6 * 3 * 4 * 4; i++) {
             String prompt = one.next();
             assertThat(prompt)
                     .isEqualTo(same.next())
