@@ -86,8 +86,8 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
      * @param instance Helm release
      * @param storeClaim PersistentVolumeClaim mounted at /store
      * @param storeSecret Secret with S3 credentials, as environment
-     * @param trustEndpoint {@code host:port} of the operator's TrustService; empty where workers
-     *     talk in clear text
+     * @param trustEndpoint {@code host:port} of the operator; empty where workers talk in clear
+     *     text
      * @param authorityPem certificates of the authorities that the operator's certificate is of
      * @param environment more variables for every worker
      */
