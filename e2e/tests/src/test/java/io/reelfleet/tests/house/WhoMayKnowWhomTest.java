@@ -129,7 +129,7 @@ class WhoMayKnowWhomTest {
         check(
                 knowsNoneOf(
                         "io.reelfleet.cli..",
-                        "org.bytedeco..",
+                        "org.bytedeco.pytorch..",
                         "io.reelfleet.engine..",
                         "io.reelfleet.server..",
                         "io.reelfleet.gateway..",
