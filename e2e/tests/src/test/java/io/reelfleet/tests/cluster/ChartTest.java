@@ -7,11 +7,13 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import io.reelfleet.crds.KubeApiPrograms;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -125,6 +127,32 @@ class ChartTest {
                 assertThat(resources).doesNotContain("*");
             }
         }
+    }
+
+    @Test
+    void theOperatorMayDoWhatItsPageListsAndNoMore() throws IOException {
+        Map<String, Set<String>> granted = new TreeMap<>();
+        for (JsonNode o : render("store.claim=a")) {
+            if (o.at("/metadata/name").asText().matches("reelfleet-(fleet|operator|rf-reviews)")) {
+                for (JsonNode rule : o.path("rules")) {
+                    for (JsonNode resource : rule.get("resources")) {
+                        Set<String> verbs =
+                                granted.computeIfAbsent(
+                                        rule.at("/apiGroups/0").asText() + "/" + resource.asText(), r -> new TreeSet<>());
+                        rule.get("verbs").forEach(v -> verbs.add(v.asText()));
+                    }
+                }
+            }
+        }
+        Map<String, Set<String>> listed = new TreeMap<>();
+        for (String line : Files.readAllLines(Checkout.root().resolve("docs/developers/rbac-needed.md"))) {
+            String[] cells = line.split("\\|");
+            if (cells.length > 4 && !cells[1].contains("group") && !cells[1].contains("---")) {
+                String group = cells[1].strip().replace("(core)", "");
+                listed.put(group + "/" + cells[2].strip(), new TreeSet<>(List.of(cells[3].strip().split(", "))));
+            }
+        }
+        assertThat(granted).isEqualTo(listed);
     }
 
     @Test
