@@ -138,18 +138,22 @@ class ChartTest {
                     for (JsonNode resource : rule.get("resources")) {
                         Set<String> verbs =
                                 granted.computeIfAbsent(
-                                        rule.at("/apiGroups/0").asText() + "/" + resource.asText(), r -> new TreeSet<>());
+                                        rule.at("/apiGroups/0").asText() + "/" + resource.asText(),
+                                        r -> new TreeSet<>());
                         rule.get("verbs").forEach(v -> verbs.add(v.asText()));
                     }
                 }
             }
         }
         Map<String, Set<String>> listed = new TreeMap<>();
-        for (String line : Files.readAllLines(Checkout.root().resolve("docs/developers/rbac-needed.md"))) {
+        for (String line :
+                Files.readAllLines(Checkout.root().resolve("docs/developers/rbac-needed.md"))) {
             String[] cells = line.split("\\|");
             if (cells.length > 4 && !cells[1].contains("group") && !cells[1].contains("---")) {
                 String group = cells[1].strip().replace("(core)", "");
-                listed.put(group + "/" + cells[2].strip(), new TreeSet<>(List.of(cells[3].strip().split(", "))));
+                listed.put(
+                        group + "/" + cells[2].strip(),
+                        new TreeSet<>(List.of(cells[3].strip().split(", "))));
             }
         }
         assertThat(granted).isEqualTo(listed);
