@@ -1,0 +1,2 @@
+/** What people get wrong when they build images. */
+package io.reelfleet.images;
