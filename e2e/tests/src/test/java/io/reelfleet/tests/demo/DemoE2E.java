@@ -168,6 +168,11 @@ class DemoE2E {
                                 "io.reelfleet.cli.Reelfleet",
                                 "demo"));
         command.addAll(List.of(arguments));
+        if (Files.isExecutable(Path.of("/usr/bin/env"))
+                && System.getProperty("os.name").equals("Linux")) {
+            // Whoever runs the tests in the background ignores SIGINT, and children inherit that.
+            command.addAll(0, List.of("/usr/bin/env", "--default-signal=INT"));
+        }
         ProcessBuilder builder = new ProcessBuilder(command);
         builder.environment().put("REELFLEET_CHECKOUT", root.toString());
         builder.environment().put("REELFLEET_HOME", folder.resolve("home").toString());
