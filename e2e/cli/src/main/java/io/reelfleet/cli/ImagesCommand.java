@@ -23,7 +23,7 @@ final class ImagesCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        Path target = Checkout.find().root().resolve("images").resolve("target");
+        Path target = Checkout.find().root().resolve("e2e/images/target");
         if (!Files.isDirectory(target.resolve("classes"))) {
             throw new Failure(
                     target + " holds no image builder: run ./reelfleet test once, which builds it");
