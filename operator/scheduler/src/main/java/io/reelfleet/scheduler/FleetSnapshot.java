@@ -12,17 +12,29 @@ import java.util.List;
  *     requests
  * @param sessions every session that is not finished, in the order in which they were opened
  * @param demand how many sessions wanted chunks, over the recent past
+ * @param outlook what has been learned from the past
  */
 public record FleetSnapshot(
         long nowMillis,
         PoolSettings pool,
         List<WorkerSnapshot> workers,
         List<SessionSnapshot> sessions,
-        DemandHistory demand) {
+        DemandHistory demand,
+        Outlook outlook) {
 
     /** Copies the lists: a snapshot never changes. */
     public FleetSnapshot {
         workers = List.copyOf(workers);
         sessions = List.copyOf(sessions);
+    }
+
+    /** A snapshot of a pool of which nothing has been learned. */
+    public FleetSnapshot(
+            long nowMillis,
+            PoolSettings pool,
+            List<WorkerSnapshot> workers,
+            List<SessionSnapshot> sessions,
+            DemandHistory demand) {
+        this(nowMillis, pool, workers, sessions, demand, Outlook.NONE);
     }
 }

@@ -9,11 +9,23 @@ import java.util.List;
  * @param limited whether more would be wanted than the pool's maximum
  * @param actions in the order in which they should be started
  * @param reason one sentence that explains {@code wantedWorkers}
+ * @param wakeAtMillis when to ask again if nothing happens before; 0: soon (the policy cannot say),
+ *     {@link Long#MAX_VALUE}: not before something happens
  */
-public record Plan(int wantedWorkers, boolean limited, List<Action> actions, String reason) {
+public record Plan(
+        int wantedWorkers,
+        boolean limited,
+        List<Action> actions,
+        String reason,
+        long wakeAtMillis) {
 
     /** Copies the list. */
     public Plan {
         actions = List.copyOf(actions);
+    }
+
+    /** A plan that does not say when it should be looked at again. */
+    public Plan(int wantedWorkers, boolean limited, List<Action> actions, String reason) {
+        this(wantedWorkers, limited, actions, reason, 0);
     }
 }

@@ -19,6 +19,10 @@ package io.reelfleet.scheduler;
  * @param maxMoves the most moves under way at once
  * @param idleTimeoutMillis how long a session that wants no chunks keeps its device state; 0 for
  *     ever
+ * @param latency L(n), as learned; null: proportional to n, with {@code capacity} sessions inside
+ *     the latency target
+ * @param economy what is paid for, and what is kept spare
+ * @param state what a session's state weighs and how fast it moves
  */
 public record PoolSettings(
         Mode mode,
@@ -34,7 +38,58 @@ public record PoolSettings(
         long chunkIntervalMillis,
         boolean migration,
         int maxMoves,
-        long idleTimeoutMillis) {
+        long idleTimeoutMillis,
+        LatencyProfile latency,
+        Economy economy,
+        StateCosts state) {
+
+    /**
+     * What is paid for, and what is kept spare.
+     *
+     * @param warmSpare workers kept ready beyond what the load needs
+     * @param workersPerNode workers that are paid for together; 1 when each is paid for by itself
+     */
+    public record Economy(int warmSpare, int workersPerNode) {
+        /** Each worker is paid for by itself, and none is kept spare. */
+        public static final Economy PLAIN = new Economy(0, 1);
+
+        /** Refuses what no decision could be right for. */
+        public Economy {
+            if (warmSpare < 0 || workersPerNode < 1) {
+                throw new IllegalArgumentException(
+                        "warmSpare %d, workersPerNode %d; write 0 or more and 1 or more"
+                                .formatted(warmSpare, workersPerNode));
+            }
+        }
+    }
+
+    /**
+     * What a session's state weighs and how fast it moves: a transfer of b bytes takes alpha + b /
+     * bandwidth.
+     *
+     * @param bytes of one ordinary session
+     * @param hostBytesPerSecond between a device and its host memory
+     * @param workerBytesPerSecond between two workers
+     * @param alphaMillis what a transfer takes before its first byte
+     */
+    public record StateCosts(
+            long bytes,
+            double hostBytesPerSecond,
+            double workerBytesPerSecond,
+            double alphaMillis) {
+        /** DESIGN section 5's 1.3B model: 5.4 GB, 20 GB/s to the host, 40 GB/s between workers. */
+        public static final StateCosts PUBLISHED = new StateCosts(5_400_000_000L, 20e9, 40e9, 5);
+
+        /** Milliseconds from one worker to another. */
+        public double moveMillis() {
+            return alphaMillis + bytes / workerBytesPerSecond * 1000;
+        }
+
+        /** Milliseconds from a device to its host memory, or back. */
+        public double hostMillis() {
+            return alphaMillis + bytes / hostBytesPerSecond * 1000;
+        }
+    }
 
     /** Who decides how many workers there are. */
     public enum Mode {
@@ -63,5 +118,41 @@ public record PoolSettings(
         if (maxMoves < 1) {
             throw new IllegalArgumentException("maxMoves is " + maxMoves + "; write 1 or more");
         }
+    }
+
+    /** A pool with nothing spare, whose latency grows in proportion. */
+    public PoolSettings(
+            Mode mode,
+            int capacity,
+            int minWorkers,
+            int maxWorkers,
+            int manualWorkers,
+            int workersPerPod,
+            long downDelayMillis,
+            long startUpMillis,
+            long latencyTargetMillis,
+            double lateBudget,
+            long chunkIntervalMillis,
+            boolean migration,
+            int maxMoves,
+            long idleTimeoutMillis) {
+        this(
+                mode,
+                capacity,
+                minWorkers,
+                maxWorkers,
+                manualWorkers,
+                workersPerPod,
+                downDelayMillis,
+                startUpMillis,
+                latencyTargetMillis,
+                lateBudget,
+                chunkIntervalMillis,
+                migration,
+                maxMoves,
+                idleTimeoutMillis,
+                null,
+                Economy.PLAIN,
+                StateCosts.PUBLISHED);
     }
 }

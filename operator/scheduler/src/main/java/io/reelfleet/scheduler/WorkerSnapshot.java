@@ -12,6 +12,8 @@ package io.reelfleet.scheduler;
  * @param readyAtMillis when it could first take sessions; 0 before
  * @param emptySinceMillis since when no session is on it; 0 while there are some
  * @param chunkLatencyP99Millis over the last minute; 0 while unknown
+ * @param node what it is paid for with; empty when by itself
+ * @param capacity the most ordinary sessions it carries inside the latency target; 0: the pool's
  */
 public record WorkerSnapshot(
         String name,
@@ -22,7 +24,34 @@ public record WorkerSnapshot(
         long requestedAtMillis,
         long readyAtMillis,
         long emptySinceMillis,
-        double chunkLatencyP99Millis) {
+        double chunkLatencyP99Millis,
+        String node,
+        int capacity) {
+
+    /** A worker like every other of its pool. */
+    public WorkerSnapshot(
+            String name,
+            Phase phase,
+            boolean mustEmpty,
+            long deviceBytesLimit,
+            long sessionBytes,
+            long requestedAtMillis,
+            long readyAtMillis,
+            long emptySinceMillis,
+            double chunkLatencyP99Millis) {
+        this(
+                name,
+                phase,
+                mustEmpty,
+                deviceBytesLimit,
+                sessionBytes,
+                requestedAtMillis,
+                readyAtMillis,
+                emptySinceMillis,
+                chunkLatencyP99Millis,
+                "",
+                0);
+    }
 
     /** Where a worker stands. */
     public enum Phase {
