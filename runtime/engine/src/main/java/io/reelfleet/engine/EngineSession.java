@@ -6,9 +6,13 @@ import io.reelfleet.engine.model.FewStepSchedule;
 import io.reelfleet.engine.model.StepItem;
 import io.reelfleet.engine.model.StreamingCache;
 import io.reelfleet.engine.tensor.Tensors;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -33,6 +37,9 @@ public final class EngineSession implements AutoCloseable {
     private String pendingPrompt;
     private long[] pendingIds;
     private NoiseFeed noise;
+
+    /** Counts the prompts that were put in force. */
+    private long promptVersion;
 
     private long chunk;
     private int step;
@@ -180,6 +187,7 @@ public final class EngineSession implements AutoCloseable {
                 prompt.close();
             }
             prompt = next;
+            promptVersion++;
             promptInForce = pendingPrompt;
             pendingPrompt = null;
             pendingIds = null;
@@ -461,6 +469,190 @@ public final class EngineSession implements AutoCloseable {
 
     KvCache cache() {
         return cache;
+    }
+
+    // What SessionState and SessionStateImport are made of.
+
+    StatePosition position() {
+        requireOpen();
+        if (ready != null) {
+            throw new IllegalStateException(
+                    "session " + parameters.uid() + " has a chunk that was not taken");
+        }
+        return new StatePosition(
+                parameters.seed(),
+                chunk,
+                latents == null ? 0 : step,
+                latents != null,
+                decoder.begun(),
+                Objects.requireNonNullElse(promptInForce, ""),
+                Objects.requireNonNullElse(pendingPrompt, ""),
+                LongStream.of(cache.cachedFrames()).boxed().toList());
+    }
+
+    List<StateRecord> records() {
+        requireOpen();
+        List<StateRecord> records = new ArrayList<>();
+        for (long frame : cache.cachedFrames()) {
+            for (int layer = 0; layer < cache.layers(); layer++) {
+                records.add(pageRecord(frame, layer));
+            }
+        }
+        if (prompt != null) {
+            for (int layer = 0; layer < prompt.keys().length; layer++) {
+                long numbers = prompt.keys()[layer].numel();
+                records.add(
+                        record("cross/" + layer, promptVersion, List.of(2L, numbers), 2 * numbers));
+            }
+        }
+        List<Tensor> parts = decoder.parts();
+        for (int i = 0; i < parts.size(); i++) {
+            Tensor part = parts.get(i);
+            List<Long> shape = LongStream.of(Tensors.shape(part)).boxed().toList();
+            records.add(record("vae/" + i, chunk, shape, part.numel()));
+        }
+        if (latents != null) {
+            List<Long> shape = LongStream.of(Tensors.shape(latents)).boxed().toList();
+            long version = chunk * (schedule.steps() + 1) + step;
+            records.add(record("latents", version, shape, latents.numel()));
+        }
+        return records;
+    }
+
+    private StateRecord pageRecord(long frame, int layer) {
+        long numbers = cache.pageBytes() / Float.BYTES;
+        return record("kv/" + frame + "/" + layer, 0, List.of(2L, numbers / 2), numbers);
+    }
+
+    private static StateRecord record(String name, long version, List<Long> shape, long numbers) {
+        return new StateRecord(name, version, "F32", shape, numbers * Float.BYTES);
+    }
+
+    void copyRecord(StateRecord record, MemorySegment into) {
+        requireOpen();
+        String[] parts = record.name().split("/");
+        if (parts[0].equals("kv")) {
+            cache.readPage(Long.parseLong(parts[1]), Integer.parseInt(parts[2]), into);
+            return;
+        }
+        if (!records().contains(record)) {
+            throw new IllegalStateException(
+                    "session %s has no %s of version %d"
+                            .formatted(parameters.uid(), record.name(), record.version()));
+        }
+        long at = 0;
+        for (Tensor tensor : tensors(parts, prompt)) {
+            MemorySegment from = Tensors.memory(tensor);
+            MemorySegment.copy(from, 0, into, at, from.byteSize());
+            at += from.byteSize();
+        }
+    }
+
+    /** The tensors of a record that is no page, one after the other. */
+    private List<Tensor> tensors(String[] name, CrossContext cross) {
+        return switch (name[0]) {
+            case "cross" -> {
+                int layer = Integer.parseInt(name[1]);
+                yield List.of(cross.keys()[layer], cross.values()[layer]);
+            }
+            case "vae" -> List.of(decoder.parts().get(Integer.parseInt(name[1])));
+            case "latents" -> List.of(latents);
+            default -> throw new IllegalArgumentException("no such record: " + name[0]);
+        };
+    }
+
+    void placeRecord(StateRecord record, MemorySegment from) throws StateMismatchException {
+        try {
+            if (!record.dtype().equals("F32")) {
+                throw new IllegalArgumentException("its type is " + record.dtype() + ", not F32");
+            }
+            String[] parts = record.name().split("/");
+            if (parts[0].equals("kv")) {
+                long frame = Long.parseLong(parts[1]);
+                int layer = Integer.parseInt(parts[2]);
+                requireSame(pageRecord(frame, layer), record);
+                if (layer < 0 || layer >= cache.layers() || frame < 0) {
+                    throw new IllegalArgumentException("this model has no such page");
+                }
+                cache.placePage(frame, layer, from);
+                return;
+            }
+            if (parts[0].equals("cross") && prompt == null) {
+                prompt = engine.transformer().emptyCross(engine.settings().textLen());
+            } else if (parts[0].equals("latents") && latents == null) {
+                int[] shape = engine.latentShape();
+                latents =
+                        Tensors.owned(() -> Tensors.zeros(shape[0], shape[1], shape[2], shape[3]));
+            }
+            List<Tensor> into = tensors(parts, prompt);
+            long bytes = into.stream().mapToLong(Tensors::bytes).sum();
+            if (bytes != record.bytes() || bytes != from.byteSize()) {
+                throw new IllegalArgumentException(
+                        "it has %d bytes where this model has %d".formatted(record.bytes(), bytes));
+            }
+            long at = 0;
+            for (Tensor tensor : into) {
+                MemorySegment memory = Tensors.memory(tensor);
+                MemorySegment.copy(from, at, memory, 0, memory.byteSize());
+                at += memory.byteSize();
+            }
+        } catch (IllegalArgumentException | IllegalStateException | IndexOutOfBoundsException e) {
+            throw new StateMismatchException(
+                    "record %s does not fit this model: %s"
+                            .formatted(record.name(), e.getMessage()),
+                    e);
+        }
+    }
+
+    private static void requireSame(StateRecord mine, StateRecord other) {
+        if (mine.bytes() != other.bytes() || !mine.shape().equals(other.shape())) {
+            throw new IllegalArgumentException(
+                    "its shape is %s, this model's %s".formatted(other.shape(), mine.shape()));
+        }
+    }
+
+    void standAt(StatePosition position, List<StateRecord> records) throws StateMismatchException {
+        requireOpen();
+        if (position.seed() != parameters.seed()) {
+            throw new StateMismatchException(
+                    "the state's seed is %d, the session's %d"
+                            .formatted(position.seed(), parameters.seed()));
+        }
+        cache.keepFrames(position.cachedFrames());
+        if (!position.midChunk() && latents != null) {
+            latents.close();
+            latents = null;
+        }
+        chunk = position.chunk();
+        step = position.step();
+        decoder.begun(position.decoderStarted());
+        promptInForce = position.promptInForce().isEmpty() ? null : position.promptInForce();
+        promptVersion =
+                records.stream()
+                        .filter(record -> record.name().startsWith("cross/"))
+                        .mapToLong(StateRecord::version)
+                        .max()
+                        .orElse(0);
+        pendingPrompt = null;
+        pendingIds = null;
+        try {
+            if (!position.pendingPrompt().isEmpty()) {
+                setPrompt(position.pendingPrompt());
+            }
+        } catch (InvalidPromptException e) {
+            throw new StateMismatchException("the state's " + e.getMessage(), e);
+        }
+        if (latents != null) {
+            int count = engine.settings().framesPerChunk();
+            cache.beginChunk(chunk * count, count);
+        }
+        // Last, since what is missing shows only now.
+        if (!new HashSet<>(records()).equals(new HashSet<>(records))
+                || !position().equals(position)) {
+            throw new StateMismatchException(
+                    "the state of session %s at chunk %d is not complete: its records do not belong to one position"
+                            .formatted(parameters.uid(), chunk));
+        }
     }
 
     private void requireOpen() {

@@ -2,8 +2,12 @@ package io.reelfleet.engine.cache;
 
 import io.reelfleet.engine.KvPositions;
 import io.reelfleet.engine.tensor.Tensors;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.Comparator;
 import java.util.Deque;
 import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
@@ -236,6 +240,72 @@ public final class KvCache implements AutoCloseable {
         abandonChunk();
         frames.forEach(slot -> free.add(slot.index()));
         frames.clear();
+    }
+
+    /** Layers that every cached frame has a page of. */
+    public int layers() {
+        return layers;
+    }
+
+    /** Numbers of a page, {@code [2, tokens x dim]}: keys before RoPE, then values. */
+    public long pageBytes() {
+        return pool.pageBytes();
+    }
+
+    /** Copies a cached frame's page of a layer out, wherever it is. */
+    public void readPage(long frame, int layer, MemorySegment into) {
+        int at = find(frame);
+        if (at < 0) {
+            throw new IllegalStateException("latent frame " + frame + " is not cached");
+        }
+        long half = pool.pageBytes() / 2;
+        // In host memory the pages lie layer by layer in the order of the frames.
+        long row =
+                pages == null
+                        ? (long) layer * frames.size() + at
+                        : pages[layer * window + frames.get(at).index()];
+        MemorySegment keys = Tensors.memory(pages == null ? hostKeys : pool.keys());
+        MemorySegment values = Tensors.memory(pages == null ? hostValues : pool.values());
+        MemorySegment.copy(keys, row * half, into, 0, half);
+        MemorySegment.copy(values, row * half, into, half, half);
+    }
+
+    /**
+     * Takes a page of a frame that another cache holds; the frame is cached from now on, its other
+     * layers' pages must follow.
+     */
+    public void placePage(long frame, int layer, MemorySegment from) {
+        int at = find(frame);
+        if (at < 0) {
+            if (free.isEmpty()) {
+                throw new IllegalStateException(
+                        "the window of " + window + " latent frames has no room for " + frame);
+            }
+            at = -at - 1;
+            frames.add(at, new Slot(frame, free.remove()));
+        }
+        long half = pool.pageBytes() / 2;
+        long row = pages[layer * window + frames.get(at).index()];
+        MemorySegment.copy(from, 0, Tensors.memory(pool.keys()), row * half, half);
+        MemorySegment.copy(from, half, Tensors.memory(pool.values()), row * half, half);
+    }
+
+    /** Forgets the cached frames that are not among {@code numbers}. */
+    public void keepFrames(Collection<Long> numbers) {
+        frames.removeIf(
+                slot -> {
+                    boolean leaves = !numbers.contains(slot.frame());
+                    if (leaves) {
+                        free.add(slot.index());
+                    }
+                    return leaves;
+                });
+    }
+
+    /** Place of a cached frame; negative (minus its place, minus 1) when it is not cached. */
+    private int find(long frame) {
+        return Collections.binarySearch(
+                frames, new Slot(frame, 0), Comparator.comparingLong(Slot::frame));
     }
 
     /** Tokens per latent frame. */

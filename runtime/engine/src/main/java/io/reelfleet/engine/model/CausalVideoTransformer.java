@@ -248,6 +248,17 @@ public final class CausalVideoTransformer implements AutoCloseable {
         return new CrossContext(keys, values);
     }
 
+    /** Room for the keys and values of a prompt that was encoded elsewhere; the caller owns it. */
+    public CrossContext emptyCross(int textLen) {
+        Tensor[] keys = new Tensor[blocks.length];
+        Tensor[] values = new Tensor[blocks.length];
+        for (int i = 0; i < blocks.length; i++) {
+            keys[i] = Tensors.owned(() -> heads(Tensors.zeros(textLen, config.dim())));
+            values[i] = Tensors.owned(() -> heads(Tensors.zeros(textLen, config.dim())));
+        }
+        return new CrossContext(keys, values);
+    }
+
     /** Bytes of one prompt's {@link CrossContext}. */
     public long crossBytes(int textLen) {
         return 2L * Float.BYTES * config.layers() * textLen * config.dim();

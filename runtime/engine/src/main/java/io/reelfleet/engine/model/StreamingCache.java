@@ -1,6 +1,7 @@
 package io.reelfleet.engine.model;
 
 import io.reelfleet.engine.tensor.Tensors;
+import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -40,6 +41,21 @@ public final class StreamingCache implements AutoCloseable {
             tensor.zero_();
         }
         this.started = started;
+    }
+
+    /** The remembered frames of every convolution, in the order of the stages. */
+    public List<Tensor> parts() {
+        return List.of(past);
+    }
+
+    /** Whether a frame was decoded before. */
+    public boolean begun() {
+        return started;
+    }
+
+    /** Says that frames were decoded before, elsewhere. */
+    public void begun(boolean value) {
+        started = value;
     }
 
     /** Bytes of the cache. */

@@ -1,0 +1,199 @@
+package io.reelfleet.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.reelfleet.engine.model.RandomModel;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A state that was carried to another engine goes on with the bits of an undisturbed session. */
+class SessionStateTest {
+    @TempDir static Path folder;
+    private static Engine source;
+    private static Engine target;
+
+    @BeforeAll
+    static void load() throws Exception {
+        RandomModel.tiny().write(folder, 3);
+        source = Engine.load(ModelFolder.of(folder), EngineOptions.defaults());
+        target = Engine.load(ModelFolder.of(folder), EngineOptions.defaults());
+    }
+
+    @AfterAll
+    static void close() {
+        source.close();
+        target.close();
+    }
+
+    private static SessionParameters parameters() {
+        return new SessionParameters("moving", 11, "a red ball moves left");
+    }
+
+    /** Moves whole, as bytes that know nothing of where they came from. */
+    private static EngineSession moved(EngineSession from, Engine to) throws Exception {
+        EngineSession session = to.open(parameters());
+        SessionState state = SessionState.of(from);
+        SessionStateImport into = new SessionStateImport(session);
+        try (Arena arena = Arena.ofConfined()) {
+            for (StateRecord record : state.records()) {
+                MemorySegment bytes = arena.allocate(record.bytes());
+                state.read(record, bytes);
+                into.write(record, bytes);
+            }
+        }
+        into.finish(state.position(), state.records());
+        from.close();
+        return session;
+    }
+
+    private static byte[] bits(GeneratedChunk chunk) {
+        return chunk.frames().rgb();
+    }
+
+    private static GeneratedChunk next(EngineSession session) {
+        while (!session.step()) {
+            // one denoising step at a time
+        }
+        return session.takeChunk();
+    }
+
+    @Test
+    void carriedBetweenEnginesAtEveryStepItKeepsItsBitsAlsoAfterTheWindowRolled() throws Exception {
+        int chunks = 7;
+        List<byte[]> expected = new ArrayList<>();
+        try (EngineSession undisturbed = source.open(parameters())) {
+            for (int k = 0; k < chunks; k++) {
+                prompt(undisturbed, k);
+                expected.add(bits(next(undisturbed)));
+            }
+        }
+        int sourcePages = source.pagesUsed();
+        int targetPages = target.pagesUsed();
+        EngineSession session = source.open(parameters());
+        boolean atSource = true;
+        for (int k = 0; k < chunks; k++) {
+            prompt(session, k);
+            boolean ready = false;
+            while (!ready) {
+                session = moved(session, atSource ? target : source);
+                atSource = !atSource;
+                ready = session.step();
+            }
+            GeneratedChunk chunk = session.takeChunk();
+            assertThat(bits(chunk)).as("chunk %d", k).isEqualTo(expected.get(k));
+            assertThat(chunk.chunk()).isEqualTo(k);
+        }
+        session.close();
+        assertThat(source.pagesUsed()).isEqualTo(sourcePages);
+        assertThat(target.pagesUsed()).isEqualTo(targetPages);
+        assertThat(source.openSessions() + target.openSessions()).isZero();
+    }
+
+    private static void prompt(EngineSession session, int chunk) throws Exception {
+        if (chunk == 2) {
+            session.setPrompt("a blue square");
+        }
+    }
+
+    @Test
+    void whatIsCopiedWhileTheSourceGoesOnNeedsOnlyTheRestAtTheEnd() throws Exception {
+        try (EngineSession undisturbed = source.open(parameters());
+                EngineSession from = source.open(parameters());
+                EngineSession to = target.open(parameters());
+                Arena arena = Arena.ofConfined()) {
+            for (int k = 0; k < 5; k++) {
+                next(undisturbed);
+                next(from);
+            }
+            SessionStateImport into = new SessionStateImport(to);
+            Map<String, Long> sent = new HashMap<>();
+            copy(from, into, sent, arena);
+            next(undisturbed);
+            next(from);
+            // One step into the next chunk: frames have left the window, three new ones came.
+            undisturbed.step();
+            from.step();
+            int early = copy(from, into, sent, arena);
+            undisturbed.step();
+            from.step();
+            int late = copy(from, into, sent, arena);
+            assertThat(late).as("records that changed in one step").isEqualTo(1);
+            assertThat(early).isGreaterThan(late);
+            SessionState state = SessionState.of(from);
+            into.finish(state.position(), state.records());
+            assertThat(bits(next(to))).isEqualTo(bits(next(undisturbed)));
+        }
+    }
+
+    private static int copy(
+            EngineSession from, SessionStateImport into, Map<String, Long> sent, Arena arena)
+            throws Exception {
+        SessionState state = SessionState.of(from);
+        into.keep(state.position().cachedFrames());
+        int copied = 0;
+        for (StateRecord record : state.records()) {
+            if (!Long.valueOf(record.version()).equals(sent.put(record.name(), record.version()))) {
+                MemorySegment bytes = arena.allocate(record.bytes());
+                state.read(record, bytes);
+                into.write(record, bytes);
+                copied++;
+            }
+        }
+        return copied;
+    }
+
+    @Test
+    void aSuspendedSessionIsCarriedFromHostMemory() throws Exception {
+        try (EngineSession undisturbed = source.open(parameters())) {
+            EngineSession from = source.open(parameters());
+            for (int k = 0; k < 4; k++) {
+                next(undisturbed);
+                next(from);
+            }
+            from.suspend();
+            try (EngineSession to = moved(from, target)) {
+                assertThat(bits(next(to))).isEqualTo(bits(next(undisturbed)));
+            }
+        }
+        assertThat(source.hostBytesUsed()).isZero();
+    }
+
+    @Test
+    void anIncompleteStateIsRefusedWithASentence() throws Exception {
+        try (EngineSession from = source.open(parameters());
+                EngineSession to = target.open(parameters());
+                Arena arena = Arena.ofConfined()) {
+            next(from);
+            SessionState state = SessionState.of(from);
+            SessionStateImport into = new SessionStateImport(to);
+            StateRecord first = state.records().getFirst();
+            MemorySegment bytes = arena.allocate(first.bytes());
+            state.read(first, bytes);
+            into.write(first, bytes);
+            assertThatThrownBy(() -> into.finish(state.position(), state.records()))
+                    .isInstanceOf(StateMismatchException.class)
+                    .hasMessageContaining("was not received");
+            assertThatThrownBy(
+                            () ->
+                                    into.write(
+                                            new StateRecord("kv/0/9", 0, "F32", first.shape(), 96),
+                                            bytes))
+                    .isInstanceOf(StateMismatchException.class)
+                    .hasMessageContaining("does not fit this model");
+            // What has been taken so far belongs together only with its own records.
+            assertThatThrownBy(() -> into.finish(state.position(), List.of(first)))
+                    .isInstanceOf(StateMismatchException.class)
+                    .hasMessageContaining("not complete");
+        }
+    }
+}
