@@ -31,6 +31,7 @@ import picocli.CommandLine.Spec;
             CloseCommand.class,
             TokenCommand.class,
             ModelCommand.class,
+            BenchCommand.class,
             ImagesCommand.class,
         })
 public final class Reelfleet implements Runnable {
