@@ -38,14 +38,14 @@ record GenerationSettings(
         return width / VaeConfig.SPATIAL;
     }
 
-    /** For other lengths of text and chunk: those of a reference. */
-    GenerationSettings with(int otherFramesPerChunk, int otherTextLen, FewStepSchedule other) {
+    /** For another length of text and another schedule: those of a reference. */
+    GenerationSettings with(int otherTextLen, FewStepSchedule other) {
         return new GenerationSettings(
                 name,
                 width,
                 height,
                 fps,
-                otherFramesPerChunk,
+                framesPerChunk,
                 windowFrames,
                 sinkFrames,
                 positions,
@@ -57,9 +57,17 @@ record GenerationSettings(
 
     static GenerationSettings read(Path folder, GenerationOverrides overrides)
             throws ModelException {
+        return read(folder, overrides, null);
+    }
+
+    /**
+     * @param frames latent frames per chunk instead of the folder's; null for those
+     */
+    static GenerationSettings read(Path folder, GenerationOverrides overrides, Integer frames)
+            throws ModelException {
         Path file = folder.resolve("reelfleet.json");
         Json json = Files.exists(file) ? Json.read(file) : Json.absent(file);
-        int framesPerChunk = json.integer("frames_per_chunk", 1, 64, 3);
+        int framesPerChunk = or(frames, json.integer("frames_per_chunk", 1, 64, 3));
         int window = or(overrides.windowFrames(), json.integer("window_frames", 1, MAX_WINDOW, 21));
         int sink = or(overrides.sinkFrames(), json.integer("sink_frames", 0, MAX_WINDOW, 0));
         if (window > MAX_WINDOW || sink < 0 || window < sink + framesPerChunk) {

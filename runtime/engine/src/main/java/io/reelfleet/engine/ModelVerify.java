@@ -8,6 +8,7 @@ import io.reelfleet.engine.model.CrossContext;
 import io.reelfleet.engine.model.FewStepSchedule;
 import io.reelfleet.engine.model.StepItem;
 import io.reelfleet.engine.model.StreamingCache;
+import io.reelfleet.engine.model.TransformerConfig;
 import io.reelfleet.engine.model.VaeConfig;
 import io.reelfleet.engine.model.VideoEncoder;
 import io.reelfleet.engine.tensor.Tensors;
@@ -84,9 +85,8 @@ public final class ModelVerify {
             throw setting.wrong("denoising_steps", "a list of numbers");
         }
         this.settings =
-                GenerationSettings.read(folder, overrides)
+                GenerationSettings.read(folder, overrides, frames)
                         .with(
-                                frames,
                                 setting.integer("text_len", 1, 4096),
                                 FewStepSchedule.shifted(
                                         Arrays.stream(steps).map(t -> t / 1000).toArray(), shift));
@@ -294,6 +294,13 @@ public final class ModelVerify {
         }
     }
 
+    private TransformerConfig originalConfig(Path original) throws ModelException {
+        Path config = original.resolve("config.json");
+        return Files.exists(config)
+                ? TransformerConfig.read(config)
+                : Engine.transformerConfig(folder);
+    }
+
     /** The same transformer from weights under the original release's names: the first flow. */
     private void original() throws ModelException {
         Path original = folder.resolve("original");
@@ -302,9 +309,9 @@ public final class ModelVerify {
         }
         try (PointerScope _ = new PointerScope();
                 CausalVideoTransformer transformer =
-                        CausalVideoTransformer.loadOriginal(
+                        CausalVideoTransformer.loadFrom(
                                 original,
-                                Engine.transformerConfig(folder),
+                                originalConfig(original),
                                 settings.latentHeight(),
                                 settings.latentWidth());
                 PagePool pool =

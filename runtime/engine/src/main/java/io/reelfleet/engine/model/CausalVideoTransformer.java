@@ -9,7 +9,6 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.function.UnaryOperator;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.DoubleOptional;
 import org.bytedeco.pytorch.Tensor;
@@ -87,26 +86,16 @@ public final class CausalVideoTransformer implements AutoCloseable {
         Path folder = model.resolve("transformer");
         Path original = model.resolve("original");
         if (!Files.isDirectory(folder) && Files.isDirectory(original)) {
-            return loadOriginal(original, config, latentHeight, latentWidth);
+            folder = original;
         }
-        return load(folder, UnaryOperator.identity(), config, latentHeight, latentWidth);
+        return loadFrom(folder, config, latentHeight, latentWidth);
     }
 
-    /** Loads weights under the names of the original Wan release from {@code folder}. */
-    public static CausalVideoTransformer loadOriginal(
+    /** Loads weights under the published names or those of the original Wan release. */
+    public static CausalVideoTransformer loadFrom(
             Path folder, TransformerConfig config, int latentHeight, int latentWidth)
             throws ModelException {
-        return load(folder, OriginalNames::published, config, latentHeight, latentWidth);
-    }
-
-    private static CausalVideoTransformer load(
-            Path folder,
-            UnaryOperator<String> rename,
-            TransformerConfig config,
-            int latentHeight,
-            int latentWidth)
-            throws ModelException {
-        try (Weights weights = Weights.open(folder, STEM, rename)) {
+        try (Weights weights = Weights.open(folder, STEM, OriginalNames::published)) {
             CausalVideoTransformer transformer =
                     new CausalVideoTransformer(weights, config, latentHeight, latentWidth);
             try {

@@ -6,7 +6,7 @@ import java.util.Map;
  * Names of transformer weights in the original Wan release, translated to those of the published
  * (diffusers) layout.
  */
-final class OriginalNames {
+public final class OriginalNames {
     private static final Map<String, String> PREFIXES =
             Map.of(
                     "text_embedding.0.", "condition_embedder.text_embedder.linear_1.",
@@ -18,7 +18,8 @@ final class OriginalNames {
 
     private OriginalNames() {}
 
-    static String published(String name) {
+    /** The published name of a tensor; a published name stays as it is. */
+    public static String published(String name) {
         for (Map.Entry<String, String> prefix : PREFIXES.entrySet()) {
             if (name.startsWith(prefix.getKey())) {
                 return prefix.getValue() + name.substring(prefix.getKey().length());

@@ -55,27 +55,55 @@ public record TransformerConfig(
         if (!json.text("qk_norm", "rms_norm_across_heads").equals("rms_norm_across_heads")) {
             throw json.wrong("qk_norm", "\"rms_norm_across_heads\"");
         }
-        int channels = json.integer("in_channels", 1, 4096);
-        if (json.integer("out_channels", 1, 4096, channels) != channels) {
-            throw json.wrong("out_channels", channels + ", as in_channels");
+        boolean original = kind.equals("WanModel");
+        String in = original ? "in_dim" : "in_channels";
+        String out = original ? "out_dim" : "out_channels";
+        int channels = json.integer(in, 1, 4096);
+        if (json.integer(out, 1, 4096, channels) != channels) {
+            throw json.wrong(out, channels + ", as " + in);
         }
-        int headDim = json.integer("attention_head_dim", 6, 4096);
-        if (headDim % 2 != 0) {
-            throw json.wrong("attention_head_dim", "even");
-        }
+        int heads = json.integer(original ? "num_heads" : "num_attention_heads", 1, 1000);
+        int headDim = original ? originalHeadDim(json, heads) : headDim(json);
         int freqDim = json.integer("freq_dim", 2, 65_536);
         if (freqDim % 2 != 0) {
             throw json.wrong("freq_dim", "even");
         }
         return new TransformerConfig(
                 json.integer("num_layers", 1, 1000),
-                json.integer("num_attention_heads", 1, 1000),
+                heads,
                 headDim,
                 json.integer("ffn_dim", 1, 1 << 20),
                 freqDim,
-                json.integer("text_dim", 1, 1 << 20),
+                original
+                        ? json.integer("text_dim", 1, 1 << 20, 4096)
+                        : json.integer("text_dim", 1, 1 << 20),
                 channels,
                 json.flag("cross_attn_norm", true),
                 json.positive("eps", 1e-6));
+    }
+
+    private static int headDim(Json json) throws ModelException {
+        int headDim = json.integer("attention_head_dim", 6, 4096);
+        if (headDim % 2 != 0) {
+            throw json.wrong("attention_head_dim", "even");
+        }
+        return headDim;
+    }
+
+    /** The original release's configuration gives the channels of all heads together. */
+    private static int originalHeadDim(Json json, int heads) throws ModelException {
+        int dim = json.integer("dim", 6, 1 << 20);
+        if (dim % heads != 0 || dim / heads % 2 != 0 || dim / heads < 6) {
+            throw json.wrong("dim", "num_heads times an even number of at least 6");
+        }
+        if (!json.flag("qk_norm", true)) {
+            throw json.wrong("qk_norm", "true");
+        }
+        String kind = json.text("model_type", "t2v");
+        if (!kind.equals("t2v")) {
+            throw json.wrong(
+                    "model_type", "\"t2v\": models with an image encoder are not supported");
+        }
+        return dim / heads;
     }
 }

@@ -6,17 +6,28 @@ import io.reelfleet.engine.ModelDescription;
 import io.reelfleet.engine.ModelException;
 import io.reelfleet.engine.ModelFolder;
 import io.reelfleet.engine.ModelVerify;
+import io.reelfleet.engine.checkpoint.CheckpointImport;
 import java.io.PrintStream;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
 
 /**
  * {@code verify DIR}: compares a model folder with its reference answers, one line per tensor.
- * {@code info DIR}: what the folder holds and what a session of it takes. Exit code 0 only if all
- * is well.
+ * {@code info DIR}: what the folder holds and what a session of it takes. {@code import
+ * CHECKPOINT}: a PyTorch checkpoint as a model folder. Exit code 0 only if all is well.
  */
 public final class ModelTool {
+    private static final String USAGE =
+            "usage: verify DIR | info DIR | import CHECKPOINT --base DIR [--out DIR] [--key NAME]"
+                    + " [--lora FILE [--lora-alpha NUMBER]]";
+
+    private static final Set<String> OPTIONS =
+            Set.of("--base", "--out", "--key", "--lora", "--lora-alpha");
+
     private final PrintStream out;
     private final PrintStream err;
 
@@ -37,7 +48,14 @@ public final class ModelTool {
             if (args.size() == 2 && args.getFirst().equals("info")) {
                 return info(args.get(1));
             }
-            err.println("usage: verify DIR | info DIR");
+            if (args.size() > 1 && args.getFirst().equals("import")) {
+                return importCheckpoint(args.subList(1, args.size()));
+            }
+            err.println(USAGE);
+            return 2;
+        } catch (IllegalArgumentException e) {
+            err.println(e.getMessage());
+            err.println(USAGE);
             return 2;
         } catch (ModelException e) {
             err.println(e.getMessage());
@@ -95,5 +113,56 @@ public final class ModelTool {
             out.println("controls             " + String.join(", ", model.controls()));
         }
         return 0;
+    }
+
+    private int importCheckpoint(List<String> args) throws ModelException {
+        Path checkpoint = Path.of(args.getFirst());
+        Map<String, String> given = new HashMap<>();
+        for (int i = 1; i < args.size(); i += 2) {
+            if (!OPTIONS.contains(args.get(i)) || i + 1 == args.size()) {
+                throw new IllegalArgumentException("unknown or incomplete option " + args.get(i));
+            }
+            given.put(args.get(i), args.get(i + 1));
+        }
+        if (!given.containsKey("--base")) {
+            throw new IllegalArgumentException(
+                    "name a model folder by --base: the checkpoint holds no VAE and no text encoder");
+        }
+        String stem = checkpoint.getFileName().toString().replaceFirst("\\.[^.]*$", "");
+        Path base = Path.of(given.get("--base"));
+        Path target =
+                given.containsKey("--out")
+                        ? Path.of(given.get("--out"))
+                        : base.toAbsolutePath().normalize().resolveSibling(stem);
+        CheckpointImport.Result result =
+                CheckpointImport.run(
+                        new CheckpointImport.Request(
+                                checkpoint,
+                                base,
+                                target,
+                                given.get("--key"),
+                                given.containsKey("--lora") ? Path.of(given.get("--lora")) : null,
+                                alpha(given.get("--lora-alpha"))));
+        out.println(
+                "imported "
+                        + result.tensors()
+                        + " tensors, "
+                        + result.bytes()
+                        + " bytes, from "
+                        + (result.key().isEmpty() ? "the checkpoint itself" : result.key())
+                        + (given.containsKey("--lora")
+                                ? ", " + result.merged() + " of them with a low-rank delta"
+                                : "")
+                        + " into "
+                        + target);
+        return 0;
+    }
+
+    private static Double alpha(String text) {
+        try {
+            return text == null ? null : Double.valueOf(text);
+        } catch (NumberFormatException e) {
+            throw new IllegalArgumentException("--lora-alpha must be a number, not " + text, e);
+        }
     }
 }

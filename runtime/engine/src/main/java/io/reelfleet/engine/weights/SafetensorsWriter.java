@@ -2,6 +2,7 @@ package io.reelfleet.engine.weights;
 
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.reelfleet.engine.ModelException;
 import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -10,6 +11,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 
 /** Writes safetensors files. */
@@ -23,6 +25,26 @@ public final class SafetensorsWriter {
      */
     public record Named(String name, long[] shape, float[] values) {}
 
+    /** Gives a tensor's elements in row-major order, little-endian. */
+    public interface Content {
+        byte[] bytes() throws IOException, ModelException;
+    }
+
+    /**
+     * A tensor to write, read when its turn comes.
+     *
+     * @param name its name
+     * @param type its element type
+     * @param shape its sizes
+     * @param content its elements
+     */
+    public record Source(String name, DType type, List<Long> shape, Content content) {
+        /** Bytes of its elements. */
+        public long length() {
+            return type.bytes() * shape.stream().reduce(1L, Math::multiplyExact);
+        }
+    }
+
     private static final JsonMapper JSON = JsonMapper.builder().build();
 
     private SafetensorsWriter() {}
@@ -32,17 +54,29 @@ public final class SafetensorsWriter {
         if (!type.isFloat()) {
             throw new IllegalArgumentException("cannot write weights as " + type);
         }
+        List<Source> sources = new ArrayList<>();
+        for (Named tensor : tensors) {
+            List<Long> shape = java.util.Arrays.stream(tensor.shape()).boxed().toList();
+            sources.add(new Source(tensor.name(), type, shape, () -> bytes(tensor.values(), type)));
+        }
+        try {
+            write(path, sources);
+        } catch (ModelException e) {
+            throw new IOException(e);
+        }
+    }
+
+    /** Writes {@code tensors} to {@code path}, one after the other. */
+    public static void write(Path path, List<Source> tensors) throws IOException, ModelException {
         ObjectNode header = JSON.createObjectNode();
         header.putObject("__metadata__").put("format", "pt");
         long at = 0;
-        for (Named tensor : tensors) {
+        for (Source tensor : tensors) {
             ObjectNode node = header.putObject(tensor.name());
-            node.put("dtype", type.name());
+            node.put("dtype", tensor.type().name());
             var shape = node.putArray("shape");
-            for (long size : tensor.shape()) {
-                shape.add(size);
-            }
-            long end = at + (long) tensor.values().length * type.bytes();
+            tensor.shape().forEach(shape::add);
+            long end = at + tensor.length();
             node.putArray("data_offsets").add(at).add(end);
             at = end;
         }
@@ -53,8 +87,17 @@ public final class SafetensorsWriter {
             out.write(little(8).putLong(padded).array());
             out.write(text);
             out.write(" ".repeat(padded - text.length).getBytes(StandardCharsets.US_ASCII));
-            for (Named tensor : tensors) {
-                out.write(bytes(tensor.values(), type));
+            for (Source tensor : tensors) {
+                byte[] bytes = tensor.content().bytes();
+                if (bytes.length != tensor.length()) {
+                    throw new IllegalStateException(
+                            tensor.name()
+                                    + " has "
+                                    + bytes.length
+                                    + " bytes, not "
+                                    + tensor.length());
+                }
+                out.write(bytes);
             }
         }
     }
@@ -63,7 +106,8 @@ public final class SafetensorsWriter {
         return ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN);
     }
 
-    private static byte[] bytes(float[] values, DType type) {
+    /** {@code values} as {@code type}, one of F32, F16 and BF16, rounded to the nearest. */
+    public static byte[] bytes(float[] values, DType type) {
         ByteBuffer buffer = little(values.length * type.bytes());
         for (float value : values) {
             if (type == DType.F32) {
