@@ -174,11 +174,17 @@ class LauncherTest {
         mvn(
                 """
                 mkdir -p m/target/surefire-reports
+                echo 'skipped: there is no API server; put it there'
+                echo 'skipped: there is no API server; put it there'
                 cat >m/target/surefire-reports/TEST-a.xml <<'XML'
                 <testsuite xmlns:xsi="x"
-                    name="a" time="1" tests="4" errors="0" skipped="1" failures="1">
+                    name="a" time="1" tests="5" errors="0" skipped="2" failures="1">
                   <testcase name="good" classname="a.B" time="0"/>
                   <testcase name="away" classname="a.B" time="0"><skipped message="no &quot;cluster&quot; here"/></testcase>
+                  <testcase name="none" classname="a.B" time="0">
+                    <skipped type="x.Aborted"><![CDATA[x.Aborted: Assumption failed: skipped: no fixtures
+                \tat x.Y]]></skipped>
+                  </testcase>
                   <testcase name="bad" classname="a.B" time="0"><failure message="expected 1" type="x">trace</failure></testcase>
                   <testcase name="good2" classname="a.B" time="0"/>
                 </testsuite>
@@ -190,8 +196,12 @@ class LauncherTest {
 
         assertThat(answer.code()).isEqualTo(1);
         assertThat(answer.output())
-                .contains("skipped: a.B.away: no \"cluster\" here", "FAILED: a.B.bad: expected 1")
-                .endsWith("2 passed, 1 failed, 1 skipped\n");
+                .contains(
+                        "skipped: a.B.away: no \"cluster\" here",
+                        "skipped: a.B.none: no fixtures\n",
+                        "FAILED: a.B.bad: expected 1")
+                .containsOnlyOnce("skipped: there is no API server; put it there\n")
+                .endsWith("2 passed, 1 failed, 2 skipped\n");
     }
 
     private void jdk(String name, String version) throws IOException {
