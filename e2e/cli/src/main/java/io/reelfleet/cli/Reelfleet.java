@@ -31,6 +31,7 @@ import picocli.CommandLine.Spec;
             CloseCommand.class,
             TokenCommand.class,
             ModelCommand.class,
+            ReplayCommand.class,
             BenchCommand.class,
             ImagesCommand.class,
         })
