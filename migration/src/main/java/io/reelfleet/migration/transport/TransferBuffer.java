@@ -1,0 +1,63 @@
+package io.reelfleet.migration.transport;
+
+import org.bytedeco.javacpp.Loader;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.global.torch;
+
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/**
+ * Memory that a link sends from and receives into: a tensor of bytes, made once and used for many
+ * transfers. Not safe for use by two threads at once.
+ */
+public final class TransferBuffer implements AutoCloseable {
+    static {
+        System.setProperty("org.bytedeco.javacpp.maxPhysicalBytes", "0");
+        System.setProperty("org.bytedeco.javacpp.maxBytes", "0");
+        Loader.load(torch.class);
+    }
+
+    private final Tensor tensor;
+    private final MemorySegment memory;
+
+    /**
+     * @param capacity in bytes
+     */
+    @SuppressWarnings("restricted")
+    public TransferBuffer(long capacity) {
+        try (PointerScope _ = new PointerScope()) {
+            tensor =
+                    torch.empty(
+                            new long[] {capacity}, new TensorOptions(torch.ScalarType.Byte), null);
+            tensor.retainReference();
+        }
+        memory = MemorySegment.ofAddress(tensor.data_ptr().address()).reinterpret(capacity);
+    }
+
+    /** All of its memory, valid until it is closed. */
+    public MemorySegment memory() {
+        return memory;
+    }
+
+    public long capacity() {
+        return memory.byteSize();
+    }
+
+    Tensor first(long bytes) {
+        return tensor.narrow(0, 0, bytes);
+    }
+
+    static List<TransferBuffer> of(int count, long capacity) {
+        return java.util.stream.Stream.generate(() -> new TransferBuffer(capacity))
+                .limit(count)
+                .toList();
+    }
+
+    @Override
+    public void close() {
+        tensor.close();
+    }
+}
