@@ -67,6 +67,7 @@ public final class Simulation {
     private int[] written = new int[64];
     private long[] waitUntil = new long[64];
     private boolean[] generated = new boolean[64];
+    private boolean[] cut = new boolean[64];
 
     // ---- workers, by the fleet's number
     private int[] head = new int[16];
@@ -213,6 +214,7 @@ public final class Simulation {
             servedBy[f] = NONE;
             written[f] = NONE;
             generated[f] = false;
+            cut[f] = false;
         } else {
             f = numberOf[session];
             fleet.wanted(f, true, true);
@@ -233,6 +235,7 @@ public final class Simulation {
         abandon(f);
         unplaced(f);
         burst[f] = NONE;
+        cut[f] = false;
         if (work.last(b)) {
             generation[f]++;
             fleet.close(f);
@@ -264,7 +267,8 @@ public final class Simulation {
             }
             case Agenda.CUT_OVER -> {
                 if (Agenda.current(entry, generation[id]) && servedBy[id] != NONE) {
-                    stop(id);
+                    leave(id);
+                    cut[id] = true;
                 }
             }
             case Agenda.ARRIVED -> {
@@ -295,8 +299,9 @@ public final class Simulation {
         fleet.placed(f, w);
         fleet.busy(f, false);
         if (fleet.demands(f)) {
-            serve(f, w, written[f] == NONE ? "place" : "move");
+            serve(f, w, cut[f] || written[f] != NONE ? "move" : "place");
         }
+        cut[f] = false;
     }
 
     // ---- what the policy wants
@@ -533,6 +538,10 @@ public final class Simulation {
     }
 
     private void settle(int f, int n) {
+        if (waitUntil[f] == now) {
+            // Served since this instant: who else comes now shares its first chunks.
+            return;
+        }
         long start = work.start(burst[f]);
         int upTo = (int) Math.ceilDiv(now - start, interval);
         int k = counted[f];
@@ -626,5 +635,6 @@ public final class Simulation {
         written = Arrays.copyOf(written, n);
         waitUntil = Arrays.copyOf(waitUntil, n);
         generated = Arrays.copyOf(generated, n);
+        cut = Arrays.copyOf(cut, n);
     }
 }
