@@ -94,6 +94,7 @@ public final class Fleet {
     private int demandCount;
     private int lateCount;
     private int moving;
+    private int lonely;
     private double dueSeconds;
     private double lateSeconds;
     private Outlook outlook = Outlook.NONE;
@@ -303,6 +304,7 @@ public final class Fleet {
     public void close(int s) {
         wanted(s, false, false);
         place(s, At.STORE, NONE, NONE);
+        alone(s, false);
         sessionNumbers.remove(uid[s]);
         uid[s] = null;
         sessionCount--;
@@ -339,11 +341,13 @@ public final class Fleet {
 
     /** Workers died under a session: it must not share one. */
     public void alone(int s, boolean is) {
+        lonely += (is ? 1 : 0) - (alone[s] ? 1 : 0);
         alone[s] = is;
     }
 
     private void place(int s, At to, int on, int from) {
         boolean before = demands(s);
+        boolean served = before && (at[s] == At.DEVICE || at[s] == At.MOVING);
         uncount(s);
         unlink(s);
         if (at[s] == At.MOVING) {
@@ -361,6 +365,9 @@ public final class Fleet {
         }
         link(s);
         count(s);
+        if (demands(s) && to != At.DEVICE && to != At.MOVING && served) {
+            waitingSince[s] = now;
+        }
         if (demands(s) != before) {
             levels();
         }
@@ -694,6 +701,11 @@ public final class Fleet {
         return waiting[i];
     }
 
+    /** Sessions that must not share a worker. */
+    int lonely() {
+        return lonely;
+    }
+
     /** Moves under way. */
     public int moving() {
         return moving;
@@ -850,7 +862,7 @@ public final class Fleet {
             f.waitingSince[k] = s.waitingSinceMillis();
             f.idleSince[k] = s.idleSinceMillis();
             f.busy[k] = s.busy();
-            f.alone[k] = s.alone();
+            f.alone(k, s.alone());
         }
         for (int i = 0; i < snapshot.workers().size(); i++) {
             f.emptySince[f.workers[i]] = snapshot.workers().get(i).emptySinceMillis();

@@ -1,25 +1,20 @@
 package io.reelfleet.scheduler;
 
 /**
- * What the past says about the next minutes: how many sessions beyond those active now a pool
- * should have room for, and for how long it should keep room that is not needed.
+ * What the past says about the next minutes.
  *
- * @param known whether anything has been learned; otherwise the policy's own caution holds
- * @param headroom sessions of room beyond the active ones
- * @param headroomPerRoot further room per square root of the active sessions: bursts of independent
- *     arrivals grow so
- * @param holdMillis how long room stays after it was last needed
- * @param startUpMillis from a worker's request until it is ready, as measured; 0 while unknown
- * @param why half a sentence for people
+ * @param known whether anything has been learned; otherwise the policy goes by the load alone
+ * @param wantedWorkers how many ordinary workers there should be, holds and headroom included,
+ *     before the pool's limits
+ * @param wakeAtMillis when this may be different without anything having happened
+ * @param price what one late session-second is worth now, in GPU-seconds: it rises while the late
+ *     budget is overspent
+ * @param why half a sentence for people: which rule this follows
  */
 public record Outlook(
-        boolean known,
-        double headroom,
-        double headroomPerRoot,
-        long holdMillis,
-        long startUpMillis,
-        String why) {
+        boolean known, int wantedWorkers, long wakeAtMillis, double price, String why) {
 
     /** Nothing learned. */
-    public static final Outlook NONE = new Outlook(false, 0, 0, 0, 0, "nothing learned yet");
+    public static final Outlook NONE =
+            new Outlook(false, 0, Long.MAX_VALUE, 0, "nothing learned yet");
 }

@@ -1,0 +1,199 @@
+package io.reelfleet.scheduler;
+
+/**
+ * Chooses among the rules of a {@link RulePanel}: at each load level the one with the least
+ * GPU-seconds plus price times late session-seconds so far, where one price holds for all levels.
+ * An equal price everywhere is what spends a late budget where it saves most (the fractional
+ * knapsack of DESIGN section 4); it is set so that the rules chosen would have kept the budget, less
+ * what has been overspent in truth.
+ *
+ * <p>A fixed headroom and hold time is among the rules, so this does about as well as the best of
+ * them in hindsight once some hours have been seen, and better where different loads ask for
+ * different rules.
+ */
+final class DemandLearner implements Learner {
+    /** Part of the budget aimed at: what is left over is for the unforeseen. */
+    private static final double AIM = 1.05;
+
+    /** Over- and underspending is made good over an hour of the present load, at least. */
+    private static final double HORIZON_SECONDS = 7_200;
+
+    /**
+     * What rules did at other load levels counts like so many seconds at this one: little data must
+     * not decide alone.
+     */
+    private static final double SHARED_SECONDS = 1_800;
+
+    /** Rules are compared again after so many seconds. */
+    private static final double REVIEW_SECONDS = 20;
+
+    /** The price is set anew when so much more demand has been seen, as a share. */
+    private static final double MORE_SEEN = 1.005;
+
+    private static final double LEAST_PRICE = 0.02;
+
+    /**
+     * No late session-second is worth more GPU-seconds: four workers kept for a minute to spare one
+     * session one late second.
+     */
+    private static final double MOST_PRICE = 240;
+
+    /** Added to the time since a cold start before growth is taken to go on: seconds. */
+    private static final double COLD_SECONDS = 5;
+
+    private static final double TICK_SECONDS = 5;
+    private static final double LONGEST_TICK_SECONDS = 600;
+    private static final double TICK_GROWTH = 1.3;
+
+    private final int capacity;
+    private final double startUp;
+    private final double budget;
+    private final RulePanel panel;
+    private final Prior prior;
+    private long origin = Long.MIN_VALUE;
+    private double time;
+    private double demand = -1;
+    private double coldSince = Double.NaN;
+    private int coldWorkers;
+    private double price;
+    private double reviewed = Double.NEGATIVE_INFINITY;
+    private double priced = Double.NEGATIVE_INFINITY;
+    private double pricedDue;
+    private int chosenLevel = -1;
+    private int chosen;
+    private double tick = TICK_SECONDS;
+    private Outlook outlook = Outlook.NONE;
+    private int texted = -1;
+    private String text = "";
+
+    DemandLearner(PoolSettings pool) {
+        capacity = pool.capacity();
+        startUp = Math.max(0.1, pool.startUpMillis() / 1000.0);
+        budget = Math.max(1e-5, pool.lateBudget());
+        panel = new RulePanel(capacity, startUp, Double.POSITIVE_INFINITY);
+        prior = Prior.of(capacity, startUp);
+        price = Math.clamp(0.05 / budget, LEAST_PRICE, MOST_PRICE);
+    }
+
+    @Override
+    public Outlook observe(
+            long nowMillis, double demandNow, double dueSeconds, double lateSeconds) {
+        if (origin == Long.MIN_VALUE) {
+            origin = nowMillis;
+        }
+        double now = (nowMillis - origin) / 1000.0;
+        if (now == time && demandNow == demand) {
+            return outlook;
+        }
+        tick =
+                demandNow == demand
+                        ? Math.min(LONGEST_TICK_SECONDS, tick * TICK_GROWTH)
+                        : TICK_SECONDS;
+        time = now;
+        demand = demandNow;
+        panel.observe(now, demand);
+        if (demand > 0 && Double.isNaN(coldSince)) {
+            coldSince = now;
+            // Nobody can serve before the first worker is there, and until growth has been seen
+            // for a start-up time it is extrapolated rather than left to a rule.
+            panel.countFrom(now + 3 * startUp);
+        }
+        int level = panel.level();
+        if (level != chosenLevel || now - reviewed >= REVIEW_SECONDS) {
+            review(now, level, dueSeconds, lateSeconds);
+        }
+        int workers = Math.max(panel.workers(chosen), cold(now));
+        double wake = Math.min(now + tick, panel.nextRelease(chosen));
+        if (chosen != texted) {
+            texted = chosen;
+            text = panel.rule(chosen).text(RulePanel.SIGNALS);
+        }
+        outlook =
+                new Outlook(
+                        true,
+                        workers,
+                        origin + (long) Math.ceil(wake * 1000),
+                        price,
+                        text);
+        return outlook;
+    }
+
+    /**
+     * Workers for a start from nothing. Until a start-up time has passed nobody knows the level the
+     * load is rising to: it is taken to go on rising as it has since the start.
+     */
+    private int cold(double now) {
+        if (Double.isNaN(coldSince) || now - coldSince >= 2 * startUp) {
+            return 0;
+        }
+        double since = now - coldSince;
+        if (since < startUp) {
+            double forecast = demand * (1 + startUp / (since + COLD_SECONDS));
+            coldWorkers = Math.max(coldWorkers, (int) Math.ceil(forecast / capacity));
+        }
+        return coldWorkers;
+    }
+
+    private void review(double now, int level, double dueSeconds, double lateSeconds) {
+        reviewed = now;
+        chosenLevel = level;
+        double shared = Math.min(1, SHARED_SECONDS / Math.max(1, panel.seconds));
+        if (now - priced >= REVIEW_SECONDS && panel.due > pricedDue * MORE_SEEN) {
+            priced = now;
+            pricedDue = panel.due;
+            price(shared, dueSeconds, lateSeconds);
+        }
+        chosen = best(level, price, shared);
+    }
+
+    private void price(double shared, double dueSeconds, double lateSeconds) {
+        double ahead = Math.max(HORIZON_SECONDS * Math.max(1, panel.meanDemand()), dueSeconds);
+        double target = (budget * AIM * (dueSeconds + ahead) - lateSeconds) / ahead;
+        target = Math.max(target, budget / 10);
+        double low = price / 4;
+        double high = price * 4;
+        for (int i = 0; i < 7; i++) {
+            double middle = Math.sqrt(low * high);
+            double late = 0;
+            double due = 0;
+            for (int c = 0; c < RulePanel.LEVELS; c++) {
+                if (panel.levelSeconds[c] > 0) {
+                    int e = best(c, middle, shared);
+                    double believed = Math.min(1, panel.levelSeconds[c] / prior.seconds[c]);
+                    believed = prior.seconds[c] > 0 ? believed : 0;
+                    late += panel.late[c][e] + believed * prior.late[c][e];
+                    due += panel.levelDue[c] + believed * prior.due[c];
+                }
+            }
+            if (late <= target * due) {
+                high = middle;
+            } else {
+                low = middle;
+            }
+        }
+        price = Math.clamp(high, LEAST_PRICE, MOST_PRICE);
+    }
+
+    private int best(int level, double at, double shared) {
+        double[] cost = panel.cost[level];
+        double[] late = panel.late[level];
+        double[] priorCost = prior.cost[level];
+        double[] priorLate = prior.late[level];
+        double[] totalCost = panel.totalCost;
+        double[] totalLate = panel.totalLate;
+        double least = Double.POSITIVE_INFINITY;
+        int best = 0;
+        for (int e = 0; e < cost.length; e++) {
+            double sum =
+                    cost[e]
+                            + priorCost[e]
+                            + shared * totalCost[e]
+                            + at * (late[e] + priorLate[e] + shared * totalLate[e]);
+            if (sum < least) {
+                least = sum;
+                best = e;
+            }
+        }
+        return best;
+    }
+}

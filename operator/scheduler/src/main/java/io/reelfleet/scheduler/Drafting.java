@@ -1,0 +1,821 @@
+package io.reelfleet.scheduler;
+
+import io.reelfleet.scheduler.Fleet.At;
+import io.reelfleet.scheduler.WorkerSnapshot.Phase;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * One decision of {@link MigrationAwarePolicy}: the fleet as it will be when what has been drafted so
+ * far is done, and the steps that draft it.
+ */
+final class Drafting {
+    private static final int NONE = Fleet.NONE;
+
+    /** Sessions that wait take turns: after so many chunk intervals one that is served steps back. */
+    private static final int TURN_CHUNKS = 20;
+
+    private static final long LEAST_TURN_MILLIS = 5_000;
+
+    /** A plan with nothing to do, made anew only when its numbers change. */
+    private Plan still;
+
+    private Fleet fleet;
+    private PoolSettings pool;
+    private final List<Action> actions = new ArrayList<>();
+
+    // Per worker, by number: as it will be.
+    private double[] load = new double[0];
+    private int[] device = new int[0];
+    private int[] held = new int[0];
+    private boolean[] closed = new boolean[0];
+    private boolean[] reserved = new boolean[0];
+
+    // Per session, by number: the decision in which it was decided about.
+    private int[] decided = new int[0];
+    private int decision;
+    private int moves;
+    private boolean emptying;
+    private int[] queue = new int[16];
+
+    Plan plan(Fleet on) {
+        begin(on);
+        Autoscaler.Target target = Autoscaler.target(fleet);
+        int missing = scale(target.wanted());
+        long wake = Autoscaler.wakeAt(fleet);
+        wake = Math.min(wake, placeWaiting());
+        relieve();
+        empty();
+        balance();
+        wake = Math.min(wake, suspendIdle());
+        if (missing > 0) {
+            actions.add(new Action.RequestWorkers(missing));
+        }
+        boolean limited =
+                pool.mode() != PoolSettings.Mode.MANUAL && target.unlimited() > pool.maxWorkers();
+        if (actions.isEmpty()
+                && still != null
+                && still.wantedWorkers() == target.wanted()
+                && still.limited() == limited
+                && still.wakeAtMillis() == wake
+                && reasoned == reasonKey()) {
+            return still;
+        }
+        if (!(reasoned == reasonKey() && reasonWanted == target.wanted() && reason != null)) {
+            reason = Autoscaler.reason(fleet, target);
+            reasoned = reasonKey();
+            reasonWanted = target.wanted();
+        }
+        Plan plan = new Plan(target.wanted(), limited, actions, reason, wake);
+        if (actions.isEmpty()) {
+            still = plan;
+        }
+        return plan;
+    }
+
+    private String reason;
+    private long reasoned = Long.MIN_VALUE;
+    private int reasonWanted;
+
+    /** Equal for fleets that are explained in the same words. */
+    private long reasonKey() {
+        Outlook o = fleet.outlook();
+        return ((long) Math.ceil(fleet.demand()) << 32)
+                ^ ((long) System.identityHashCode(o.why()) << 1)
+                ^ o.wantedWorkers() * 31L
+                ^ System.identityHashCode(pool);
+    }
+
+    private void begin(Fleet on) {
+        fleet = on;
+        pool = on.pool();
+        actions.clear();
+        givenBack.clear();
+        decision++;
+        moves = fleet.moving();
+        emptying = false;
+        if (load.length < fleet.workerNumbers()) {
+            int n = Math.max(2 * load.length, fleet.workerNumbers());
+            load = new double[n];
+            device = new int[n];
+            held = new int[n];
+            closed = new boolean[n];
+            reserved = new boolean[n];
+        }
+        if (decided.length < fleet.sessionNumbers()) {
+            decided = Arrays.copyOf(decided, Math.max(2 * decided.length, fleet.sessionNumbers()));
+        }
+        for (int i = 0; i < fleet.workers(); i++) {
+            int w = fleet.worker(i);
+            load[w] = fleet.load(w);
+            device[w] = fleet.onDevice(w);
+            held[w] = fleet.held(w);
+            closed[w] = !fleet.open(w);
+            reserved[w] = false;
+            emptying |= fleet.phase(w) == Phase.DRAINING || fleet.mustEmpty(w);
+        }
+        if (fleet.lonely() > 0) {
+            for (int s = 0; s < fleet.sessionNumbers(); s++) {
+                if (fleet.session(s)
+                        && fleet.alone(s)
+                        && fleet.active(s)
+                        && fleet.workerOf(s) != NONE
+                        && fleet.at(s) != At.HOST) {
+                    reserved[fleet.workerOf(s)] = true;
+                }
+            }
+        }
+    }
+
+    // ---- scaling
+
+    /** Chooses whom to give back; the number of workers to ask for. */
+    private int scale(int wanted) {
+        double room = 0;
+        int staying = 0;
+        for (int i = 0; i < fleet.workers(); i++) {
+            int w = fleet.worker(i);
+            if (fleet.stays(w)) {
+                room += fleet.capacity(w);
+                staying++;
+            }
+        }
+        double goal = (double) wanted * pool.capacity();
+        if (pool.mode() == PoolSettings.Mode.MANUAL || uniform()) {
+            room = (double) staying * pool.capacity();
+        }
+        if (room < goal) {
+            return (int) Math.ceil((goal - room) / pool.capacity() - 1e-9);
+        }
+        double surplus = room - goal;
+        while (surplus >= 1) {
+            double freed =
+                    pool.economy().workersPerNode() > 1 ? closeNode(surplus) : closeOne(surplus);
+            if (freed <= 0) {
+                break;
+            }
+            surplus -= freed;
+        }
+        return 0;
+    }
+
+    private boolean uniform() {
+        for (int i = 0; i < fleet.workers(); i++) {
+            if (fleet.capacity(fleet.worker(i)) != pool.capacity()) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private double weightOf(int w) {
+        return pool.mode() == PoolSettings.Mode.MANUAL ? pool.capacity() : fleet.capacity(w);
+    }
+
+    private double closeOne(double surplus) {
+        int best = NONE;
+        for (int i = 0; i < fleet.workers(); i++) {
+            int w = fleet.worker(i);
+            if (fleet.stays(w)
+                    && !given(w)
+                    && weightOf(w) <= surplus
+                    && (best == NONE || rather(w, best))) {
+                best = w;
+            }
+        }
+        if (best == NONE || !mayGo(best)) {
+            return 0;
+        }
+        giveUp(best);
+        return weightOf(best);
+    }
+
+    /** Whether one worker is given back before another. */
+    private boolean rather(int a, int b) {
+        boolean readyA = fleet.phase(a) == Phase.READY;
+        boolean readyB = fleet.phase(b) == Phase.READY;
+        if (readyA != readyB) {
+            return !readyA;
+        }
+        if (!readyA) {
+            // The one asked for last is furthest from being of use.
+            return fleet.requestedAt(a) >= fleet.requestedAt(b);
+        }
+        if (load[a] != load[b]) {
+            return load[a] < load[b];
+        }
+        if (held[a] != held[b]) {
+            return held[a] < held[b];
+        }
+        if (held[a] == 0 && fleet.emptySince(a) != fleet.emptySince(b)) {
+            // Who fell empty last is used again first.
+            return fleet.emptySince(a) < fleet.emptySince(b);
+        }
+        return fleet.readyAt(a) > fleet.readyAt(b);
+    }
+
+    private boolean given(int w) {
+        return fleet.phase(w) == Phase.READY && closed[w] && fleet.open(w)
+                || givenBack.contains(w);
+    }
+
+    private final Numbers givenBack = new Numbers();
+
+    /** A busy worker goes only when what it serves finds room, or may wait. */
+    private boolean mayGo(int w) {
+        if (load[w] == 0 || pool.mode() == PoolSettings.Mode.MANUAL) {
+            return true;
+        }
+        if (!pool.migration()) {
+            return false;
+        }
+        double room = 0;
+        for (int i = 0; i < fleet.workers(); i++) {
+            int v = fleet.worker(i);
+            if (v != w && !closed[v]) {
+                room += Math.max(0, fleet.capacity(v) - load[v]);
+            }
+        }
+        return room >= load[w] || Autoscaler.predicts(fleet);
+    }
+
+    private void giveUp(int w) {
+        if (fleet.phase(w) == Phase.READY || fleet.held(w) > 0) {
+            closed[w] = true;
+            emptying = true;
+            if (fleet.held(w) > 0) {
+                actions.add(new Action.DrainWorker(fleet.workerName(w)));
+            } else {
+                givenBack.add(w);
+                actions.add(new Action.ReleaseWorker(fleet.workerName(w)));
+            }
+        } else {
+            givenBack.add(w);
+            closed[w] = true;
+            actions.add(new Action.ReleaseWorker(fleet.workerName(w)));
+        }
+    }
+
+    /** With billing by node only a whole node saves anything. */
+    private double closeNode(double surplus) {
+        String best = null;
+        double bestLoad = 0;
+        double bestRoom = 0;
+        for (int i = 0; i < fleet.workers(); i++) {
+            int first = fleet.worker(i);
+            String node = fleet.node(first);
+            if (!fleet.stays(first) || given(first) || node.equals(best)) {
+                continue;
+            }
+            double itsLoad = 0;
+            double itsRoom = 0;
+            for (int j = 0; j < fleet.workers(); j++) {
+                int w = fleet.worker(j);
+                if (same(node, first, w) && fleet.stays(w)) {
+                    itsLoad += load[w];
+                    itsRoom += weightOf(w);
+                }
+            }
+            if (itsRoom <= surplus && (best == null || itsLoad < bestLoad)) {
+                best = node.isEmpty() ? fleet.workerName(first) : node;
+                bestLoad = itsLoad;
+                bestRoom = itsRoom;
+            }
+        }
+        if (best == null) {
+            return 0;
+        }
+        for (int i = 0; i < fleet.workers(); i++) {
+            int w = fleet.worker(i);
+            boolean inIt =
+                    fleet.node(w).isEmpty()
+                            ? fleet.workerName(w).equals(best)
+                            : fleet.node(w).equals(best);
+            if (inIt && fleet.stays(w)) {
+                giveUp(w);
+            }
+        }
+        return bestRoom;
+    }
+
+    private boolean same(String node, int first, int w) {
+        return node.isEmpty() ? w == first : node.equals(fleet.node(w));
+    }
+
+    // ---- placing
+
+    /** Gives waiting sessions room; when to look again. */
+    private long placeWaiting() {
+        int n = fleet.waiting();
+        if (n == 0) {
+            return Long.MAX_VALUE;
+        }
+        if (queue.length < n) {
+            queue = new int[2 * n];
+        }
+        int m = 0;
+        for (int i = 0; i < n; i++) {
+            int s = fleet.waiting(i);
+            if (!fleet.busy(s) && !frozen(s)) {
+                queue[m++] = s;
+            }
+        }
+        sort(queue, m);
+        long wake = Long.MAX_VALUE;
+        int left = 0;
+        for (int i = 0; i < m; i++) {
+            if (!give(queue[i])) {
+                queue[left++] = queue[i];
+            }
+        }
+        for (int i = 0; i < left; i++) {
+            wake = Math.min(wake, stepBack(queue[i]));
+        }
+        return wake;
+    }
+
+    /** Its state lies in the memory of a worker that does not answer. */
+    private boolean frozen(int s) {
+        int w = fleet.workerOf(s);
+        return w != NONE && fleet.phase(w) == Phase.UNKNOWN;
+    }
+
+    /** Higher priority first, then who waits longest, then who was opened first. */
+    private boolean before(int a, int b) {
+        if (fleet.priority(a) != fleet.priority(b)) {
+            return fleet.priority(a) > fleet.priority(b);
+        }
+        if (fleet.waitingSince(a) != fleet.waitingSince(b)) {
+            return fleet.waitingSince(a) < fleet.waitingSince(b);
+        }
+        return fleet.opened(a) < fleet.opened(b);
+    }
+
+    private void sort(int[] list, int n) {
+        if (n > 32) {
+            Integer[] boxed = new Integer[n];
+            for (int i = 0; i < n; i++) {
+                boxed[i] = list[i];
+            }
+            Arrays.sort(boxed, (a, b) -> a.equals(b) ? 0 : before(a, b) ? -1 : 1);
+            for (int i = 0; i < n; i++) {
+                list[i] = boxed[i];
+            }
+            return;
+        }
+        for (int i = 1; i < n; i++) {
+            int s = list[i];
+            int j = i;
+            while (j > 0 && before(s, list[j - 1])) {
+                list[j] = list[j - 1];
+                j--;
+            }
+            list[j] = s;
+        }
+    }
+
+    private boolean give(int s) {
+        int home = fleet.workerOf(s);
+        int best = leastLoaded(s, home);
+        if (best == NONE) {
+            return makeRoom(s);
+        }
+        // Its state is there: another worker must be better by a whole session.
+        if (home != NONE && fits(home, s) && relative(home) < relative(best) + share(best)) {
+            best = home;
+        }
+        decided[s] = decision;
+        if (home == NONE) {
+            actions.add(new Action.Place(fleet.uid(s), fleet.workerName(best)));
+        } else if (best == home) {
+            actions.add(new Action.Resume(fleet.uid(s), fleet.workerName(home)));
+            held[home]--;
+        } else {
+            if (moves >= pool.maxMoves()) {
+                decided[s] = 0;
+                return false;
+            }
+            actions.add(
+                    new Action.Move(fleet.uid(s), fleet.workerName(home), fleet.workerName(best)));
+            moves++;
+        }
+        take(best, s);
+        return true;
+    }
+
+    private void take(int w, int s) {
+        held[w]++;
+        device[w]++;
+        load[w] += fleet.weight(s);
+        reserved[w] |= fleet.alone(s);
+    }
+
+    private void leave(int w, int s) {
+        load[w] -= fleet.weight(s);
+        device[w]--;
+    }
+
+    private boolean fits(int w, int s) {
+        return device[w] < fleet.slots(w) && hasRoom(w, s);
+    }
+
+    private boolean hasRoom(int w, int s) {
+        return !closed[w]
+                && !reserved[w]
+                && !(fleet.alone(s) && device[w] > 0)
+                && load[w] + fleet.weight(s) <= fleet.capacity(w) + 1e-9;
+    }
+
+    /** Load as a share of what the worker carries. */
+    private double relative(int w) {
+        return load[w] / fleet.capacity(w);
+    }
+
+    private double share(int w) {
+        return 1.0 / fleet.capacity(w);
+    }
+
+    private int leastLoaded(int s, int preferred) {
+        int best = NONE;
+        double least = 0;
+        double weight = fleet.weight(s);
+        for (int i = 0; i < fleet.workers(); i++) {
+            int w = fleet.worker(i);
+            if (closed[w] || !fits(w, s)) {
+                continue;
+            }
+            double after = (load[w] + weight) / fleet.capacity(w);
+            if (best == NONE
+                    || after < least - 1e-9
+                    || after <= least + 1e-9 && sooner(w, best, preferred)) {
+                best = w;
+                least = after;
+            }
+        }
+        return best;
+    }
+
+    private boolean sooner(int w, int best, int preferred) {
+        if (w == preferred || best == preferred) {
+            return w == preferred;
+        }
+        if (device[w] != device[best]) {
+            return device[w] < device[best];
+        }
+        return fleet.readyAt(w) < fleet.readyAt(best);
+    }
+
+    /**
+     * No worker can take it as it is. An idle session's state goes to host memory where that is what
+     * is in the way; else a session of lower priority steps back.
+     *
+     * @return false: it goes on waiting. The room is used by the next decision, when it is there.
+     */
+    private boolean makeRoom(int s) {
+        int full = NONE;
+        for (int i = 0; i < fleet.workers(); i++) {
+            int w = fleet.worker(i);
+            if (hasRoom(w, s)
+                    && !(fleet.alone(s) && load[w] > 0)
+                    && (full == NONE || relative(w) < relative(full))) {
+                full = w;
+            }
+        }
+        if (full != NONE) {
+            int idle = longestIdle(full);
+            if (idle != NONE) {
+                suspend(idle, full);
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private int longestIdle(int w) {
+        int best = NONE;
+        for (int s = fleet.firstOn(w); s != NONE; s = fleet.nextOn(s)) {
+            if (fleet.at(s) == At.DEVICE
+                    && !fleet.demands(s)
+                    && !fleet.busy(s)
+                    && decided[s] != decision
+                    && (best == NONE
+                            || fleet.idleSince(s) < fleet.idleSince(best)
+                            || fleet.idleSince(s) == fleet.idleSince(best)
+                                    && fleet.opened(s) < fleet.opened(best))) {
+                best = s;
+            }
+        }
+        return best;
+    }
+
+    private void suspend(int s, int w) {
+        actions.add(new Action.Suspend(fleet.uid(s), fleet.workerName(w)));
+        decided[s] = decision;
+        device[w]--;
+        if (fleet.demands(s)) {
+            load[w] -= fleet.weight(s);
+        }
+    }
+
+    /**
+     * A session that cannot be served gets the place of one of lower priority at once, or of an equal
+     * one when it has waited for a turn.
+     *
+     * @return when its turn comes
+     */
+    private long stepBack(int s) {
+        if (decided[s] == decision || fleet.alone(s)) {
+            return Long.MAX_VALUE;
+        }
+        long turn = fleet.waitingSince(s) + turnMillis();
+        boolean itsTurn = fleet.now() >= turn;
+        int victim = NONE;
+        for (int i = 0; i < fleet.workers(); i++) {
+            int w = fleet.worker(i);
+            if (closed[w]) {
+                continue;
+            }
+            for (int v = fleet.firstOn(w); v != NONE; v = fleet.nextOn(v)) {
+                if (fleet.at(v) != At.DEVICE
+                        || !fleet.demands(v)
+                        || fleet.busy(v)
+                        || decided[v] == decision
+                        || fleet.weight(v) + 1e-9 < fleet.weight(s)) {
+                    continue;
+                }
+                boolean lower = fleet.priority(v) < fleet.priority(s);
+                // Who has been served for a turn itself steps back; longest served first.
+                boolean equal =
+                        itsTurn
+                                && fleet.priority(v) == fleet.priority(s)
+                                && fleet.waitingSince(v) + turnMillis() <= fleet.waitingSince(s);
+                if ((lower || equal) && (victim == NONE || givesWay(v, victim))) {
+                    victim = v;
+                }
+            }
+        }
+        if (victim != NONE) {
+            suspend(victim, fleet.workerOf(victim));
+            return Long.MAX_VALUE;
+        }
+        return itsTurn ? fleet.now() + turnMillis() : turn;
+    }
+
+    private boolean givesWay(int a, int b) {
+        if (fleet.priority(a) != fleet.priority(b)) {
+            return fleet.priority(a) < fleet.priority(b);
+        }
+        if (fleet.waitingSince(a) != fleet.waitingSince(b)) {
+            return fleet.waitingSince(a) < fleet.waitingSince(b);
+        }
+        return fleet.opened(a) < fleet.opened(b);
+    }
+
+    private long turnMillis() {
+        return Math.max(LEAST_TURN_MILLIS, TURN_CHUNKS * pool.chunkIntervalMillis());
+    }
+
+    // ---- workers with too much
+
+    /**
+     * Sessions that woke on a full worker go where there is room. Where there is none one waits, so
+     * that the others are on time.
+     */
+    private void relieve() {
+        for (int i = 0; i < fleet.workers(); i++) {
+            int w = fleet.worker(i);
+            while (fleet.open(w) && !closed[w] && load[w] > fleet.capacity(w) + 1e-9) {
+                int s = excess(w);
+                if (s == NONE) {
+                    break;
+                }
+                int to = pool.migration() && moves < pool.maxMoves() ? leastLoaded(s, NONE) : NONE;
+                if (to == NONE) {
+                    suspend(s, w);
+                } else {
+                    moveTo(s, w, to);
+                }
+            }
+        }
+    }
+
+    private void moveTo(int s, int from, int to) {
+        actions.add(new Action.Move(fleet.uid(s), fleet.workerName(from), fleet.workerName(to)));
+        decided[s] = decision;
+        moves++;
+        if (fleet.demands(s)) {
+            load[from] -= fleet.weight(s);
+            load[to] += fleet.weight(s);
+        }
+        device[from]--;
+        held[to]++;
+        device[to]++;
+        reserved[to] |= fleet.alone(s);
+    }
+
+    /** Of the sessions a worker serves, the one to go: lowest priority, then who came last. */
+    private int excess(int w) {
+        int best = NONE;
+        for (int s = fleet.firstOn(w); s != NONE; s = fleet.nextOn(s)) {
+            if (fleet.at(s) == At.DEVICE
+                    && fleet.demands(s)
+                    && !fleet.busy(s)
+                    && decided[s] != decision
+                    && (best == NONE || before(best, s))) {
+                best = s;
+            }
+        }
+        return best;
+    }
+
+    // ---- emptying
+
+    private void empty() {
+        if (!emptying) {
+            return;
+        }
+        for (int i = 0; i < fleet.workers(); i++) {
+            int w = fleet.worker(i);
+            boolean drains = fleet.phase(w) == Phase.DRAINING;
+            boolean must = fleet.mustEmpty(w) && fleet.phase(w) == Phase.READY;
+            boolean closing = fleet.open(w) && closed[w] && !givenBack.contains(w);
+            if (must) {
+                actions.add(new Action.DrainWorker(fleet.workerName(w)));
+            }
+            if (drains && fleet.held(w) == 0) {
+                actions.add(new Action.ReleaseWorker(fleet.workerName(w)));
+            } else if (drains || must || closing) {
+                clear(w);
+            }
+        }
+    }
+
+    private void clear(int w) {
+        for (int s = fleet.firstOn(w); s != NONE; s = fleet.nextOn(s)) {
+            if (fleet.busy(s) || decided[s] == decision) {
+                continue;
+            }
+            switch (fleet.at(s)) {
+                case DEVICE -> {
+                    if (moves >= pool.maxMoves()) {
+                        continue;
+                    }
+                    int to = fleet.demands(s) ? leastLoaded(s, NONE) : roomiest(s);
+                    if (to != NONE) {
+                        moveTo(s, w, to);
+                    } else if (!fleet.demands(s) || gives(w)) {
+                        // Its log holds all that is needed; it waits for its turn.
+                        actions.add(new Action.Release(fleet.uid(s), fleet.workerName(w)));
+                        decided[s] = decision;
+                    }
+                }
+                case HOST -> {
+                    int to = moves < pool.maxMoves() && pool.migration() ? roomiest(s) : NONE;
+                    if (to != NONE && !fleet.demands(s)) {
+                        moveTo(s, w, to);
+                    } else {
+                        actions.add(new Action.Release(fleet.uid(s), fleet.workerName(w)));
+                        decided[s] = decision;
+                    }
+                }
+                case MOVING, STORE -> {}
+            }
+        }
+    }
+
+    /** Whether a worker is given back although what it serves must wait then. */
+    private boolean gives(int w) {
+        return pool.mode() == PoolSettings.Mode.MANUAL
+                || !fleet.mustEmpty(w) && Autoscaler.predicts(fleet);
+    }
+
+    /** The open worker with the most device memory left for an idle session, or none. */
+    private int roomiest(int s) {
+        int best = NONE;
+        for (int i = 0; i < fleet.workers(); i++) {
+            int w = fleet.worker(i);
+            // One slot stays free for a session that wakes.
+            if (!closed[w]
+                    && !reserved[w]
+                    && !fleet.alone(s)
+                    && device[w] + 1 < fleet.slots(w)
+                    && (best == NONE || device[w] < device[best])) {
+                best = w;
+            }
+        }
+        return best;
+    }
+
+    // ---- balance
+
+    /**
+     * While the most loaded worker has more than one session above the average, one goes to the
+     * least loaded. Not while a worker empties or sessions wait: that changes the loads anyhow.
+     */
+    private void balance() {
+        if (emptying || !pool.migration() || fleet.waiting() > 0) {
+            return;
+        }
+        while (moves < pool.maxMoves()) {
+            int most = NONE;
+            double sum = 0;
+            double room = 0;
+            for (int i = 0; i < fleet.workers(); i++) {
+                int w = fleet.worker(i);
+                if (closed[w]) {
+                    continue;
+                }
+                sum += load[w];
+                room += fleet.capacity(w);
+                if (most == NONE || relative(w) > relative(most)) {
+                    most = w;
+                }
+            }
+            if (most == NONE || load[most] <= sum / room * fleet.capacity(most) + 1) {
+                return;
+            }
+            int s = excess(most);
+            int to = s == NONE ? NONE : leastLoaded(s, NONE);
+            if (to == NONE || to == most || !worth(s, most, to)) {
+                return;
+            }
+            moveTo(s, most, to);
+        }
+    }
+
+    /** Whether the latency saved in a minute outweighs what the move costs the session. */
+    private boolean worth(int s, int from, int to) {
+        double now = latency(load[from]);
+        double then = Math.max(latency(load[from] - fleet.weight(s)),
+                latency(load[to] + fleet.weight(s)));
+        double saved = now - then;
+        double chunks = 60_000.0 / Math.max(100, pool.chunkIntervalMillis());
+        return saved * chunks > pool.state().moveMillis();
+    }
+
+    private double latency(double sessions) {
+        return pool.latency() != null
+                ? pool.latency().at(sessions)
+                : pool.latencyTargetMillis() * sessions / pool.capacity();
+    }
+
+    // ---- idle sessions
+
+    /** Idle sessions give their device memory back after the pool's idle time-out. */
+    private long suspendIdle() {
+        if (pool.idleTimeoutMillis() <= 0) {
+            return Long.MAX_VALUE;
+        }
+        long wake = Long.MAX_VALUE;
+        for (int i = 0; i < fleet.workers(); i++) {
+            int w = fleet.worker(i);
+            if (fleet.phase(w) != Phase.READY || fleet.onDevice(w) == fleet.demanding(w)) {
+                continue;
+            }
+            for (int s = fleet.firstOn(w); s != NONE; s = fleet.nextOn(s)) {
+                if (fleet.at(s) != At.DEVICE || fleet.demands(s) || fleet.busy(s)) {
+                    continue;
+                }
+                long due =
+                        fleet.active(s)
+                                ? fleet.idleSince(s) + pool.idleTimeoutMillis()
+                                : fleet.now();
+                if (due <= fleet.now()) {
+                    if (decided[s] != decision) {
+                        suspend(s, w);
+                    }
+                } else {
+                    wake = Math.min(wake, due);
+                }
+            }
+        }
+        return wake;
+    }
+
+    /** A handful of worker numbers. */
+    private static final class Numbers {
+        private int[] list = new int[8];
+        private int count;
+
+        void clear() {
+            count = 0;
+        }
+
+        void add(int w) {
+            if (count == list.length) {
+                list = Arrays.copyOf(list, 2 * count);
+            }
+            list[count++] = w;
+        }
+
+        boolean contains(int w) {
+            for (int i = 0; i < count; i++) {
+                if (list[i] == w) {
+                    return true;
+                }
+            }
+            return false;
+        }
+    }
+}
