@@ -4,8 +4,8 @@ package io.reelfleet.scheduler;
  * Chooses among the rules of a {@link RulePanel}: at each load level the one with the least
  * GPU-seconds plus price times late session-seconds so far, where one price holds for all levels.
  * An equal price everywhere is what spends a late budget where it saves most (the fractional
- * knapsack of DESIGN section 4); it is set so that the rules chosen would have kept the budget, less
- * what has been overspent in truth.
+ * knapsack of DESIGN section 4); it is set so that the rules chosen would have kept the budget,
+ * less what has been overspent in truth.
  *
  * <p>A fixed headroom and hold time is among the rules, so this does about as well as the best of
  * them in hindsight once some hours have been seen, and better where different loads ask for
@@ -108,13 +108,7 @@ final class DemandLearner implements Learner {
             texted = chosen;
             text = panel.rule(chosen).text(RulePanel.SIGNALS);
         }
-        outlook =
-                new Outlook(
-                        true,
-                        workers,
-                        origin + (long) Math.ceil(wake * 1000),
-                        price,
-                        text);
+        outlook = new Outlook(true, workers, origin + (long) Math.ceil(wake * 1000), price, text);
         return outlook;
     }
 

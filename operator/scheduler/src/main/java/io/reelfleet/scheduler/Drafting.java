@@ -7,13 +7,15 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * One decision of {@link MigrationAwarePolicy}: the fleet as it will be when what has been drafted so
- * far is done, and the steps that draft it.
+ * One decision of {@link MigrationAwarePolicy}: the fleet as it will be when what has been drafted
+ * so far is done, and the steps that draft it.
  */
 final class Drafting {
     private static final int NONE = Fleet.NONE;
 
-    /** Sessions that wait take turns: after so many chunk intervals one that is served steps back. */
+    /**
+     * Sessions that wait take turns: after so many chunk intervals one that is served steps back.
+     */
     private static final int TURN_CHUNKS = 20;
 
     private static final long LEAST_TURN_MILLIS = 5_000;
@@ -216,8 +218,7 @@ final class Drafting {
     }
 
     private boolean given(int w) {
-        return fleet.phase(w) == Phase.READY && closed[w] && fleet.open(w)
-                || givenBack.contains(w);
+        return fleet.phase(w) == Phase.READY && closed[w] && fleet.open(w) || givenBack.contains(w);
     }
 
     private final Numbers givenBack = new Numbers();
@@ -467,8 +468,8 @@ final class Drafting {
     }
 
     /**
-     * No worker can take it as it is. An idle session's state goes to host memory where that is what
-     * is in the way; else a session of lower priority steps back.
+     * No worker can take it as it is. An idle session's state goes to host memory where that is
+     * what is in the way; else a session of lower priority steps back.
      *
      * @return false: it goes on waiting. The room is used by the next decision, when it is there.
      */
@@ -519,8 +520,8 @@ final class Drafting {
     }
 
     /**
-     * A session that cannot be served gets the place of one of lower priority at once, or of an equal
-     * one when it has waited for a turn.
+     * A session that cannot be served gets the place of one of lower priority at once, or of an
+     * equal one when it has waited for a turn.
      *
      * @return when its turn comes
      */
@@ -747,8 +748,9 @@ final class Drafting {
     /** Whether the latency saved in a minute outweighs what the move costs the session. */
     private boolean worth(int s, int from, int to) {
         double now = latency(load[from]);
-        double then = Math.max(latency(load[from] - fleet.weight(s)),
-                latency(load[to] + fleet.weight(s)));
+        double then =
+                Math.max(
+                        latency(load[from] - fleet.weight(s)), latency(load[to] + fleet.weight(s)));
         double saved = now - then;
         double chunks = 60_000.0 / Math.max(100, pool.chunkIntervalMillis());
         return saved * chunks > pool.state().moveMillis();

@@ -15,8 +15,8 @@ package io.reelfleet.scheduler;
  *   <li>Consolidation is a regime of its own: while a worker empties, nothing is spread.
  * </ul>
  *
- * <p>A decision reads what it is given and nothing else; the arrays kept between decisions are
- * room to work in. For one thread.
+ * <p>A decision reads what it is given and nothing else; the arrays kept between decisions are room
+ * to work in. For one thread.
  */
 public final class MigrationAwarePolicy implements Policy {
     private Drafting drafting = new Drafting();
