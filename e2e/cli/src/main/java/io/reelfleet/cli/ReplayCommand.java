@@ -3,6 +3,8 @@ package io.reelfleet.cli;
 import io.reelfleet.replay.TraceException;
 import io.reelfleet.replay.report.Comparison;
 import io.reelfleet.replay.report.Contender;
+import io.reelfleet.replay.report.ReplayPlots;
+import io.reelfleet.replay.report.ReplayReport;
 import io.reelfleet.replay.report.Results;
 import io.reelfleet.replay.report.ResultsJson;
 import io.reelfleet.replay.report.ResultsTable;
@@ -152,7 +154,13 @@ final class ReplayCommand implements Callable<Integer> {
                         name -> progress(terminal, done.incrementAndGet(), contenders.size()));
         ResultsTable.print(results, terminal);
         ResultsJson.write(results, out.resolve("results.json"));
-        terminal.println("Written to " + out + ": results.json.");
+        ReplayReport.write(results, out.resolve("report.html"));
+        ReplayPlots.write(results, out);
+        terminal.println(
+                "Written to "
+                        + out
+                        + ": report.html, results.json, plots"
+                        + (record ? ", decisions-NAME.csv." : "."));
         return 0;
     }
 
