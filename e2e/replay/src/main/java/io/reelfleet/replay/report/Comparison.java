@@ -11,7 +11,7 @@ import io.reelfleet.replay.sim.Outcome;
 import io.reelfleet.replay.sim.Simulation;
 import io.reelfleet.replay.sim.Workload;
 import io.reelfleet.scheduler.LeastLoadedPolicy;
-import io.reelfleet.scheduler.Policy;
+import io.reelfleet.scheduler.MigrationAwarePolicy;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -29,17 +29,18 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.function.Consumer;
-import java.util.function.Supplier;
 import java.util.stream.Collectors;
 
 /**
- * Runs policies over one workload and checks each against the lower bounds: rivals side by side, the
- * project's own one after the other.
+ * Runs policies over one workload and checks each against the lower bounds: rivals side by side,
+ * the project's own one after the other.
  */
 public final class Comparison {
     /** Every policy. */
     public static final String ALL = "all";
 
+    private static final String OWN = "migration-aware+predictive";
+    private static final String OWN_REACTIVE = "least-loaded+reactive";
     private static final String HINDSIGHT = "hindsight+hold-buffer";
 
     /** Rounding of sums of GPU-seconds. */
@@ -70,11 +71,6 @@ public final class Comparison {
                         world.latency());
     }
 
-    /** The project's own policies; each takes part once per late budget. */
-    private static Map<String, Supplier<Policy>> own() {
-        return Map.of("least-loaded+reactive", LeastLoadedPolicy::new);
-    }
-
     /**
      * The policies of these names: full names, {@code placement+scaler} of one with budgets for all
      * of them, or {@link #ALL}.
@@ -99,18 +95,22 @@ public final class Comparison {
             wanted.addAll(meant);
         }
         List<Contender> found = new ArrayList<>();
-        own().forEach(
-                        (name, fresh) -> {
-                            for (double e : lateBudgets) {
-                                found.add(
-                                        new Contender(
-                                                at(name, e),
-                                                Kind.OWN,
-                                                OptionalDouble.of(e),
-                                                false,
-                                                fresh));
-                            }
-                        });
+        for (double e : lateBudgets) {
+            found.add(
+                    new Contender(
+                            at(OWN, e),
+                            Kind.OWN,
+                            OptionalDouble.of(e),
+                            false,
+                            MigrationAwarePolicy::new));
+        }
+        found.add(
+                new Contender(
+                        OWN_REACTIVE,
+                        Kind.OWN,
+                        OptionalDouble.empty(),
+                        false,
+                        LeastLoadedPolicy::new));
         if (wanted.stream().anyMatch(n -> n.startsWith(HINDSIGHT))) {
             found.addAll(hindsight());
         }
@@ -150,9 +150,8 @@ public final class Comparison {
     /** All names, in the order in which they are shown. */
     public List<String> names() {
         List<String> names = new ArrayList<>();
-        for (String name : own().keySet()) {
-            lateBudgets.forEach(e -> names.add(at(name, e)));
-        }
+        lateBudgets.forEach(e -> names.add(at(OWN, e)));
+        names.add(OWN_REACTIVE);
         lateBudgets.forEach(e -> names.add(at(HINDSIGHT, e)));
         Rivals.all(curve, world.capacity(), world.seed()).forEach(e -> names.add(e.name()));
         return names;

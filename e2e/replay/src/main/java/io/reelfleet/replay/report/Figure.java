@@ -3,7 +3,9 @@ package io.reelfleet.replay.report;
 import java.util.List;
 import java.util.Locale;
 
-/** One chart as SVG: two axes, either of them logarithmic. Colours are CSS classes of the report. */
+/**
+ * One chart as SVG: two axes, either of them logarithmic. Colours are CSS classes of the report.
+ */
 final class Figure {
     private static final int WIDTH = 1080;
     private static final int LEFT = 64;
@@ -73,7 +75,13 @@ final class Figure {
                     f(
                             "<line class='grid' x1='%.1f' y1='%d' x2='%.1f' y2='%d'/>"
                                     + "<text class='tick' x='%.1f' y='%d' text-anchor='middle'>%s</text>",
-                            x(t), TOP, x(t), height - BOTTOM, x(t), height - BOTTOM + 17, number(t)));
+                            x(t),
+                            TOP,
+                            x(t),
+                            height - BOTTOM,
+                            x(t),
+                            height - BOTTOM + 17,
+                            number(t)));
         }
         for (double t : y.ticks()) {
             body.append(

@@ -72,8 +72,7 @@ public final class ReplayPlots {
         return chart;
     }
 
-    private static void dots(
-            XYChart chart, Results results, Kind kind, String name, Color colour) {
+    private static void dots(XYChart chart, Results results, Kind kind, String name, Color colour) {
         List<Double> x = new ArrayList<>();
         List<Double> y = new ArrayList<>();
         for (Results.Row row : results.rows()) {
@@ -107,12 +106,11 @@ public final class ReplayPlots {
         for (Results.Row row : ReplayReport.drawn(results)) {
             line(
                     chart.addSeries(
-                            row.contender().name(),
-                            x,
-                            row.outcome().gpus().means(from, to, PARTS)),
+                            row.contender().name(), x, row.outcome().gpus().means(from, to, PARTS)),
                     COLOURS[i++]);
         }
         chart.getStyler().setYAxisMin(0.0);
+        chart.getStyler().setXAxisDecimalPattern("0.##");
         return chart;
     }
 
@@ -181,9 +179,7 @@ public final class ReplayPlots {
     }
 
     private static void line(XYSeries series, Color colour) {
-        series.setMarker(SeriesMarkers.NONE)
-                .setLineColor(colour)
-                .setLineStyle(new BasicStroke(2f));
+        series.setMarker(SeriesMarkers.NONE).setLineColor(colour).setLineStyle(new BasicStroke(2f));
     }
 
     private static void save(org.knowm.xchart.internal.chartpart.Chart<?, ?> chart, Path file)

@@ -268,9 +268,7 @@ public final class ReplayReport {
         List<Results.Row> rows =
                 results.rows().stream()
                         .filter(r -> r.outcome().migrations() > 0)
-                        .sorted(
-                                Comparator.comparingLong(
-                                        r -> -r.outcome().migrations()))
+                        .sorted(Comparator.comparingLong(r -> -r.outcome().migrations()))
                         .limit(24)
                         .toList();
         if (rows.isEmpty()) {
