@@ -57,14 +57,19 @@ class CommandsTest {
                         "close",
                         "token",
                         "model",
+                        "replay",
+                        "bench",
                         "images",
                         "./reelfleet test")
-                .doesNotContain("bench", "chaos");
+                .doesNotContain("chaos");
     }
 
     @ParameterizedTest
     @ValueSource(
-            strings = {"demo", "up", "down", "open", "get", "close", "token", "model", "images"})
+            strings = {
+                "demo", "up", "down", "open", "get", "close", "token", "model", "replay", "bench",
+                "images"
+            })
     void everyCommandHasHelp(String command) throws Exception {
         Answer answer = run(command, "--help");
 
