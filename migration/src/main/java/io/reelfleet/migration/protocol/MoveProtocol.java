@@ -293,11 +293,13 @@ public class MoveProtocol {
             target = t;
             asked = true;
         }
-        if (worker.equals(move.source())) {
+        if (worker.equals(move.source()) && source != Side.DEAD) {
             source = side;
-        } else if (worker.equals(move.target())) {
+        } else if (worker.equals(move.target()) && target != Side.DEAD) {
             target = side == Side.KEPT ? Side.WITHOUT : side;
-        } else {
+        }
+        CoordinatorState heard = new CoordinatorState.Cancelling(move, source, target);
+        if (asked && heard.equals(state)) {
             return Reaction.to(state);
         }
         if (source == Side.WITHOUT && target == Side.UNKNOWN && !asked) {
