@@ -1,5 +1,6 @@
 package io.reelfleet.engine;
 
+import io.reelfleet.engine.cache.HostTier;
 import io.reelfleet.engine.cache.KvCache;
 import io.reelfleet.engine.cache.MemoryBudget;
 import io.reelfleet.engine.cache.PagePool;
@@ -14,7 +15,9 @@ import io.reelfleet.engine.model.VideoDecoder;
 import io.reelfleet.engine.tensor.Tensors;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -42,8 +45,16 @@ public final class Engine implements AutoCloseable {
     private final PromptTokenizer tokenizer;
     private final PagePool pool;
     private final MemoryBudget device;
-    private final MemoryBudget host;
+    private final HostTier host;
+    private final Deque<Tensor[]> spareDecoders = new ArrayDeque<>();
     private final Set<EngineSession> sessions = new HashSet<>();
+    private final BatchLog batchLog = new BatchLog();
+
+    /** Null until it is measured. */
+    private BatchCap batchCap;
+
+    /** Null until they are measured. */
+    private OffloadCosts offloadCosts;
 
     /** Loads a model; on an error nothing stays behind. */
     public static Engine load(ModelFolder folder, EngineOptions options) throws ModelException {
@@ -135,7 +146,6 @@ public final class Engine implements AutoCloseable {
         this.textEncoder = textEncoder;
         this.tokenizer = tokenizer;
         this.device = new MemoryBudget("device memory", options.deviceMemoryBytes());
-        this.host = new MemoryBudget("host memory", options.hostMemoryBytes());
         long weights =
                 transformer.weightBytes() + decoder.weightBytes() + textEncoder.weightBytes();
         device.reserve(weights, "the model's weights");
@@ -152,6 +162,7 @@ public final class Engine implements AutoCloseable {
                         capacity(options.deviceMemoryBytes() - weights, sessionBytes, pages),
                         tokens,
                         transformer.config().dim());
+        this.host = new HostTier(options.hostMemoryBytes(), sessionBytes, options.spillFolder());
         this.description =
                 new ModelDescription(
                         settings.name(),
@@ -219,6 +230,11 @@ public final class Engine implements AutoCloseable {
         return host.used();
     }
 
+    /** Bytes of suspended sessions that host memory had no room for, in files. */
+    public long spilledBytes() {
+        return host.inFiles();
+    }
+
     public long hostBytesLimit() {
         return host.limit();
     }
@@ -249,35 +265,116 @@ public final class Engine implements AutoCloseable {
     }
 
     /**
-     * Advances every session by one denoising step in one batch, whatever step and chunk each is
-     * at.
+     * Advances every session by one denoising step in one batch, whatever step, chunk, window and
+     * prompt each is at.
      *
      * @return for each session whether a chunk is ready
      */
     public List<Boolean> step(List<EngineSession> batch) {
+        List<Boolean> ready = new ArrayList<>(batch.size());
+        for (Advance advance : step(batch, batch.size())) {
+            if (advance.failure() != null) {
+                throw advance.failure();
+            }
+            ready.add(advance.ready());
+        }
+        return ready;
+    }
+
+    /**
+     * As {@link #step(List)}, where one session's failure leaves the others alone.
+     *
+     * @param runnable how many sessions could have been in this batch, for {@link #batchLog}
+     * @return what became of each session, in order
+     */
+    public List<Advance> step(List<EngineSession> batch, int runnable) {
         if (batch.isEmpty()) {
             return List.of();
         }
+        batchLog.pass(
+                batch.size(), runnable, batchCap == null ? batch.size() : batchCap.sessions());
+        Advance[] advances = new Advance[batch.size()];
         List<StepItem> items = new ArrayList<>(batch.size());
-        for (EngineSession session : batch) {
-            items.add(session.prepare());
-        }
-        List<Boolean> ready = new ArrayList<>(batch.size());
         try (InferenceMode _ = new InferenceMode(true);
                 PointerScope _ = new PointerScope()) {
-            long start = System.nanoTime();
-            Tensor flows = transformer.forward(items);
-            double seconds = (System.nanoTime() - start) / 1e9 / batch.size();
-            long frames = settings.framesPerChunk();
-            for (int i = 0; i < batch.size(); i++) {
-                Tensor flow =
-                        items.get(i).writes()
-                                ? null
-                                : batch.size() == 1 ? flows : flows.narrow(0, i * frames, frames);
-                ready.add(batch.get(i).advance(flow, seconds));
+            for (int i = 0; i < advances.length; i++) {
+                try {
+                    items.add(batch.get(i).prepare());
+                } catch (RuntimeException e) {
+                    advances[i] = new Advance(false, e);
+                }
+            }
+            if (!items.isEmpty()) {
+                pass(batch, items, advances);
             }
         }
-        return ready;
+        return List.of(advances);
+    }
+
+    private void pass(List<EngineSession> batch, List<StepItem> items, Advance[] advances) {
+        long start = System.nanoTime();
+        Tensor flows;
+        try {
+            flows = transformer.forward(items);
+        } catch (RuntimeException e) {
+            for (int i = 0; i < advances.length; i++) {
+                advances[i] = advances[i] == null ? new Advance(false, e) : advances[i];
+            }
+            return;
+        }
+        double seconds = (System.nanoTime() - start) / 1e9 / items.size();
+        long frames = settings.framesPerChunk();
+        int at = 0;
+        for (int i = 0; i < advances.length; i++) {
+            if (advances[i] != null) {
+                continue;
+            }
+            StepItem item = items.get(at);
+            Tensor flow =
+                    item.writes()
+                            ? null
+                            : items.size() == 1 ? flows : flows.narrow(0, at * frames, frames);
+            at++;
+            try {
+                advances[i] = batch.get(i).advance(flow, seconds) ? Advance.READY : Advance.MADE;
+            } catch (RuntimeException e) {
+                advances[i] = new Advance(false, e);
+            }
+        }
+    }
+
+    /**
+     * How many sessions one pass should take on this machine: where the measured gain ends. The
+     * first call measures, for at most a few seconds; call it before the first session is opened.
+     */
+    public BatchCap batchCap() {
+        if (batchCap == null) {
+            batchCap = BatchCap.measure(this);
+        }
+        return batchCap;
+    }
+
+    /**
+     * What it takes to bring a suspended session back. The first call measures, and decides by it
+     * what happens to states that host memory has no room for: files or a rebuild.
+     */
+    public OffloadCosts offloadCosts() {
+        if (offloadCosts == null) {
+            int frames = settings.framesPerChunk();
+            offloadCosts =
+                    OffloadCosts.measure(
+                            this,
+                            options.spillFolder(),
+                            Math.ceilDiv(settings.windowFrames(), frames),
+                            Math.ceilDiv(decoder.receptiveLatents(), frames));
+            host.beyond(offloadCosts.beyond());
+        }
+        return offloadCosts;
+    }
+
+    /** What the passes took, beside what they could have taken. */
+    public BatchLog batchLog() {
+        return batchLog;
     }
 
     /** Tokens of a prompt, or why the model cannot take it. */
@@ -330,6 +427,10 @@ public final class Engine implements AutoCloseable {
         };
     }
 
+    int threads() {
+        return options.threads();
+    }
+
     GenerationSettings settings() {
         return settings;
     }
@@ -354,12 +455,32 @@ public final class Engine implements AutoCloseable {
         return device;
     }
 
-    MemoryBudget host() {
+    HostTier host() {
         return host;
+    }
+
+    /** Memory of decoders that left the device, for the next that comes back: one at most. */
+    Deque<Tensor[]> spareDecoders() {
+        return spareDecoders;
     }
 
     void closed(EngineSession session) {
         sessions.remove(session);
+        if (sessions.isEmpty()) {
+            trim();
+        }
+    }
+
+    /** Frees memory that is kept for the next session that leaves the device or comes back. */
+    private void trim() {
+        host.trim();
+        spareDecoders.forEach(
+                set -> {
+                    for (Tensor tensor : set) {
+                        tensor.close();
+                    }
+                });
+        spareDecoders.clear();
     }
 
     @Override
@@ -367,6 +488,8 @@ public final class Engine implements AutoCloseable {
         for (EngineSession session : List.copyOf(sessions)) {
             session.close();
         }
+        trim();
+        host.close();
         pool.close();
         decoder.close();
         transformer.close();

@@ -1,5 +1,6 @@
 package io.reelfleet.engine;
 
+import java.nio.file.Path;
 import java.util.Objects;
 
 /**
@@ -9,9 +10,15 @@ import java.util.Objects;
  * @param deviceMemoryBytes limit of weights and session state on the device
  * @param hostMemoryBytes limit of suspended sessions' state in host memory
  * @param overrides settings that replace the model folder's
+ * @param spillFolder where suspended sessions' states go that host memory has no room for; null for
+ *     nowhere: what does not fit is refused
  */
 public record EngineOptions(
-        int threads, long deviceMemoryBytes, long hostMemoryBytes, GenerationOverrides overrides) {
+        int threads,
+        long deviceMemoryBytes,
+        long hostMemoryBytes,
+        GenerationOverrides overrides,
+        Path spillFolder) {
     private static final long GIB = 1L << 30;
 
     public EngineOptions {
@@ -25,6 +32,15 @@ public record EngineOptions(
         }
     }
 
+    /** Without a folder for states that host memory has no room for. */
+    public EngineOptions(
+            int threads,
+            long deviceMemoryBytes,
+            long hostMemoryBytes,
+            GenerationOverrides overrides) {
+        this(threads, deviceMemoryBytes, hostMemoryBytes, overrides, null);
+    }
+
     /** One thread, 4 GiB of device memory, 4 GiB of host memory. */
     public static EngineOptions defaults() {
         return new EngineOptions(1, 4 * GIB, 4 * GIB, GenerationOverrides.none());
@@ -32,11 +48,16 @@ public record EngineOptions(
 
     /** These options with other overrides. */
     public EngineOptions with(GenerationOverrides other) {
-        return new EngineOptions(threads, deviceMemoryBytes, hostMemoryBytes, other);
+        return new EngineOptions(threads, deviceMemoryBytes, hostMemoryBytes, other, spillFolder);
     }
 
     /** These options with another limit of device memory. */
     public EngineOptions withDeviceMemory(long bytes) {
-        return new EngineOptions(threads, bytes, hostMemoryBytes, overrides);
+        return new EngineOptions(threads, bytes, hostMemoryBytes, overrides, spillFolder);
+    }
+
+    /** These options with another limit of host memory, and a folder for what is beyond it. */
+    public EngineOptions withHostMemory(long bytes, Path folder) {
+        return new EngineOptions(threads, deviceMemoryBytes, bytes, overrides, folder);
     }
 }

@@ -1,5 +1,6 @@
 package io.reelfleet.engine;
 
+import io.reelfleet.engine.cache.HostTier;
 import io.reelfleet.engine.cache.KvCache;
 import io.reelfleet.engine.model.CrossContext;
 import io.reelfleet.engine.model.FewStepSchedule;
@@ -18,6 +19,7 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.LongStream;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.InferenceMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 
@@ -47,10 +49,20 @@ public final class EngineSession implements AutoCloseable {
     /** The chunk in the making, {@code [frames, channels, height, width]}; null between chunks. */
     private Tensor latents;
 
+    /** The latents of a chunk that is generated and not decoded yet. */
+    private Tensor finished;
+
     private double transformerSeconds;
     private GeneratedChunk ready;
     private boolean suspended;
-    private long hostBytes;
+
+    /** Where the state is while the session is suspended. */
+    private HostTier.Parked parked;
+
+    /** The parked state is in a file, so there are no views of it. */
+    private boolean away;
+
+    private boolean lost;
     private boolean closed;
 
     /** Where a session's noise comes from; tests inject that of a reference. */
@@ -111,13 +123,18 @@ public final class EngineSession implements AutoCloseable {
         return latents != null;
     }
 
+    /** True while a chunk is to be taken by {@link #takeChunk}. */
+    public boolean hasChunk() {
+        return finished != null || ready != null;
+    }
+
     /** The prompt of the chunk in the making, or of the last one; null before the first. */
     public String promptInForce() {
         return promptInForce;
     }
 
     /**
-     * Advances one denoising step, or after the last of them runs the clean pass and decodes.
+     * Advances one denoising step, or after the last of them runs the clean pass.
      *
      * @return true when a chunk is ready for {@link #takeChunk}
      */
@@ -131,10 +148,7 @@ public final class EngineSession implements AutoCloseable {
         if (suspended) {
             throw new IllegalStateException("session " + parameters.uid() + " is suspended");
         }
-        if (ready != null) {
-            throw new IllegalStateException(
-                    "session " + parameters.uid() + " has a chunk that was not taken");
-        }
+        requireTaken();
         if (latents == null) {
             applyPrompt();
             int count = engine.settings().framesPerChunk();
@@ -152,7 +166,9 @@ public final class EngineSession implements AutoCloseable {
         transformerSeconds += seconds;
         if (flow == null) {
             cache.commitChunk();
-            finishChunk();
+            finished = latents;
+            latents = null;
+            chunk++;
             return true;
         }
         Tensor before = latents;
@@ -201,11 +217,20 @@ public final class EngineSession implements AutoCloseable {
         }
     }
 
-    private void finishChunk() {
+    private void requireTaken() {
+        if (finished != null || ready != null) {
+            throw new IllegalStateException(
+                    "session " + parameters.uid() + " has a chunk that was not taken");
+        }
+    }
+
+    /** Decodes the finished chunk. */
+    private void decodeFinished() {
         long start = System.nanoTime();
         VideoFrames video;
-        try (PointerScope _ = new PointerScope()) {
-            Tensor decoded = engine.decoder().decode(latents, decoder);
+        try (InferenceMode _ = new InferenceMode(true);
+                PointerScope _ = new PointerScope()) {
+            Tensor decoded = engine.decoder().decode(finished, decoder);
             Tensor rgb = engine.decoder().rgb(decoded);
             video =
                     new VideoFrames(
@@ -215,21 +240,33 @@ public final class EngineSession implements AutoCloseable {
                             Tensors.toBytes(rgb));
         }
         double decodeSeconds = (System.nanoTime() - start) / 1e9;
+        long number = chunk - 1;
         ready =
                 new GeneratedChunk(
-                        chunk,
-                        chunk * engine.settings().framesPerChunk(),
-                        new LatentTensor(engine.latentShape(), Tensors.toBytes(latents)),
+                        number,
+                        number * engine.settings().framesPerChunk(),
+                        new LatentTensor(engine.latentShape(), Tensors.toBytes(finished)),
                         video,
                         transformerSeconds,
                         decodeSeconds);
-        latents.close();
-        latents = null;
-        chunk++;
+        dropFinished();
     }
 
-    /** The chunk that {@link #step} announced. */
+    private void dropFinished() {
+        if (finished != null) {
+            finished.close();
+            finished = null;
+        }
+    }
+
+    /**
+     * Decodes the chunk that {@link #step} announced. A batch may finish several chunks at once:
+     * the first can be on its way while the next is decoded.
+     */
     public GeneratedChunk takeChunk() {
+        if (finished != null) {
+            decodeFinished();
+        }
         if (ready == null) {
             throw new IllegalStateException("session " + parameters.uid() + " has no chunk ready");
         }
@@ -256,29 +293,106 @@ public final class EngineSession implements AutoCloseable {
         if (suspended) {
             return;
         }
+        if (finished != null) {
+            decodeFinished();
+        }
         long bytes =
                 cache.hostBytes()
                         + decoder.bytes()
                         + (prompt == null ? 0 : prompt.bytes())
                         + (latents == null ? 0 : Tensors.bytes(latents));
-        engine.host().reserve(bytes, "suspended session " + parameters.uid());
-        hostBytes = bytes;
-        cache.suspend();
-        moveTensors();
+        parked = engine.host().park(parameters.uid(), bytes, new Views());
+        cache.suspend(parked);
+        decoder.suspend(parked, engine.spareDecoders());
+        if (prompt != null) {
+            prompt = prompt.suspended(parked);
+        }
+        if (latents != null) {
+            Tensor old = latents;
+            latents = parked.next(Tensors.shape(old));
+            Tensors.copy(old, latents);
+            old.close();
+        }
         engine.device().release(engine.model().sessionBytes());
         suspended = true;
+    }
+
+    /** What the session holds of its parked state: views of host memory, while it is there. */
+    private final class Views implements HostTier.Owner {
+        private final boolean hasPrompt = prompt != null;
+        private final boolean hasLatents = latents != null;
+
+        @Override
+        public void leaves() {
+            cache.closeHost();
+            decoder.unbind();
+            if (hasPrompt) {
+                prompt.close();
+            }
+            if (hasLatents) {
+                latents.close();
+            }
+            away = true;
+        }
+
+        @Override
+        public void isBack() {
+            cache.bind(parked);
+            decoder.bind(parked);
+            if (hasPrompt) {
+                var config = engine.transformer().config();
+                prompt =
+                        CrossContext.bound(
+                                parked,
+                                config.layers(),
+                                engine.settings().textLen(),
+                                config.heads(),
+                                config.headDim());
+            }
+            if (hasLatents) {
+                int[] shape = engine.latentShape();
+                latents = parked.next(shape[0], shape[1], shape[2], shape[3]);
+            }
+            away = false;
+        }
+
+        @Override
+        public void isLost() {
+            lost = true;
+        }
+    }
+
+    /**
+     * Begins to bring a suspended session's state nearer, from its file into host memory, so that
+     * {@link #resume} need not wait for it.
+     */
+    public void prefetch() {
+        requireOpen();
+        if (suspended && !lost) {
+            engine.host().prefetch(parked);
+        }
+    }
+
+    /**
+     * True where a suspended session's state was given up for other sessions': {@link #rebuild} in
+     * a new session brings it back.
+     */
+    public boolean lost() {
+        return lost;
     }
 
     /**
      * Moves the state back to the device.
      *
      * @throws DoesNotFitException if the device has no room; the session stays suspended
+     * @throws IllegalStateException if the state is {@link #lost}
      */
     public void resume() {
         requireOpen();
         if (!suspended) {
             return;
         }
+        bringNear();
         engine.device().reserve(engine.model().sessionBytes(), "session " + parameters.uid());
         try {
             cache.resume();
@@ -286,21 +400,28 @@ public final class EngineSession implements AutoCloseable {
             engine.device().release(engine.model().sessionBytes());
             throw e;
         }
-        moveTensors();
-        engine.host().release(hostBytes);
-        hostBytes = 0;
+        decoder.resume(engine.spareDecoders());
+        if (prompt != null) {
+            prompt = prompt.resumed();
+        }
+        if (latents != null) {
+            Tensor host = latents;
+            latents = Tensors.owned(host::clone);
+            host.close();
+        }
+        engine.host().release(parked);
+        parked = null;
         suspended = false;
     }
 
-    private void moveTensors() {
-        decoder.move();
-        if (prompt != null) {
-            prompt = prompt.moved();
-        }
-        if (latents != null) {
-            Tensor old = latents;
-            latents = Tensors.owned(old::clone);
-            old.close();
+    /** A suspended session's state is in host memory after this. */
+    private void bringNear() {
+        if (suspended) {
+            if (lost) {
+                throw new IllegalStateException(
+                        "the state of session " + parameters.uid() + " was given up: rebuild it");
+            }
+            engine.host().load(parked);
         }
     }
 
@@ -365,6 +486,7 @@ public final class EngineSession implements AutoCloseable {
         checkStored(nextChunk, stored);
         discardChunk();
         cache.clear();
+        dropFinished();
         ready = null;
         chunk = nextChunk;
         long tail = nextChunk;
@@ -464,7 +586,7 @@ public final class EngineSession implements AutoCloseable {
 
     /** Bytes of the session's state: on the device, or in host memory while it is suspended. */
     public long stateBytes() {
-        return suspended ? hostBytes : engine.model().sessionBytes();
+        return suspended ? parked.bytes() : engine.model().sessionBytes();
     }
 
     KvCache cache() {
@@ -475,10 +597,7 @@ public final class EngineSession implements AutoCloseable {
 
     StatePosition position() {
         requireOpen();
-        if (ready != null) {
-            throw new IllegalStateException(
-                    "session " + parameters.uid() + " has a chunk that was not taken");
-        }
+        requireTaken();
         return new StatePosition(
                 parameters.seed(),
                 chunk,
@@ -492,6 +611,7 @@ public final class EngineSession implements AutoCloseable {
 
     List<StateRecord> records() {
         requireOpen();
+        bringNear();
         List<StateRecord> records = new ArrayList<>();
         for (long frame : cache.cachedFrames()) {
             for (int layer = 0; layer < cache.layers(); layer++) {
@@ -530,6 +650,7 @@ public final class EngineSession implements AutoCloseable {
 
     void copyRecord(StateRecord record, MemorySegment into) {
         requireOpen();
+        bringNear();
         String[] parts = record.name().split("/");
         if (parts[0].equals("kv")) {
             cache.readPage(Long.parseLong(parts[1]), Integer.parseInt(parts[2]), into);
@@ -667,17 +788,20 @@ public final class EngineSession implements AutoCloseable {
             return;
         }
         closed = true;
-        if (latents != null) {
-            latents.close();
-            latents = null;
+        dropFinished();
+        if (!away) {
+            if (latents != null) {
+                latents.close();
+                latents = null;
+            }
+            decoder.close();
+            if (prompt != null) {
+                prompt.close();
+            }
         }
         cache.close();
-        decoder.close();
-        if (prompt != null) {
-            prompt.close();
-        }
         if (suspended) {
-            engine.host().release(hostBytes);
+            engine.host().release(parked);
         } else {
             engine.device().release(engine.model().sessionBytes());
         }

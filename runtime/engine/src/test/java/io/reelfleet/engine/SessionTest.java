@@ -297,29 +297,96 @@ class SessionTest {
         }
     }
 
+    /** As of DESIGN section 5: a chunk from the same state, in batches of any shape. */
+    private static final double ACROSS_SHAPES = 1e-4;
+
     @Test
-    void oneBatchOfSessionsAtDifferentStepsAgreesWithEachAlone() throws Exception {
-        try (EngineSession a = engine.open(parameters(21));
-                EngineSession b = engine.open(parameters(22));
-                EngineSession aloneA = engine.open(parameters(21));
-                EngineSession aloneB = engine.open(parameters(22))) {
-            a.step();
-            List<GeneratedChunk> fromA = new ArrayList<>();
-            List<GeneratedChunk> fromB = new ArrayList<>();
-            while (fromA.size() < 2 || fromB.size() < 2) {
-                List<Boolean> ready = engine.step(List.of(a, b));
-                if (ready.get(0)) {
-                    fromA.add(a.takeChunk());
+    void oneChunkFromTheSameStateAgreesInABatchOfAnyShape() throws Exception {
+        List<EngineSession> others = new ArrayList<>();
+        try (EngineSession alone = engine.open(parameters(21));
+                EngineSession batched = engine.open(parameters(21))) {
+            for (int size = 2; size <= 8; size += size < 4 ? 1 : 2) {
+                while (others.size() < size - 1) {
+                    EngineSession other = engine.open(parameters(100 + others.size()));
+                    others.add(other);
+                    // Every one at a chunk, step, window and prompt of its own.
+                    chunks(other, others.size() % 4);
+                    other.setPrompt("a blue square");
+                    for (int i = 0; i < others.size() % MODEL.steps(); i++) {
+                        other.step();
+                    }
                 }
-                if (ready.get(1)) {
-                    fromB.add(b.takeChunk());
+                GeneratedChunk expected = next(alone);
+                List<EngineSession> batch = new ArrayList<>(others.subList(0, size - 1));
+                batch.add(size / 2, batched);
+                GeneratedChunk got = null;
+                while (got == null) {
+                    List<Boolean> ready = engine.step(batch);
+                    for (int i = 0; i < batch.size(); i++) {
+                        if (ready.get(i)) {
+                            GeneratedChunk taken = batch.get(i).takeChunk();
+                            got = batch.get(i) == batched ? taken : got;
+                        }
+                    }
                 }
+                assertThat(largest(expected, got)).isLessThan(ACROSS_SHAPES);
+                // From the same state again: long trajectories are not compared.
+                List<StoredChunk> log = List.of(stored(expected, parameters(21).prompt()));
+                alone.rebuild(expected.chunk() + 1, log);
+                batched.rebuild(expected.chunk() + 1, log);
             }
-            for (int i = 0; i < 2; i++) {
-                assertThat(largest(fromA.get(i), next(aloneA))).isLessThan(1e-3);
-                assertThat(largest(fromB.get(i), next(aloneB))).isLessThan(1e-3);
+        } finally {
+            others.forEach(EngineSession::close);
+        }
+    }
+
+    @Test
+    void atEqualBatchShapeTheCompanyDoesNotChangeABit() throws Exception {
+        try (EngineSession one = engine.open(parameters(31));
+                EngineSession same = engine.open(parameters(31));
+                EngineSession company = engine.open(parameters(32));
+                EngineSession otherCompany = engine.open(parameters(33))) {
+            chunks(otherCompany, 3);
+            otherCompany.setPrompt("the green square on grey");
+            List<GeneratedChunk> first = besides(company, one, 3);
+            List<GeneratedChunk> second = besides(otherCompany, same, 3);
+            assertSameBits(first, second);
+        }
+    }
+
+    private static List<GeneratedChunk> besides(
+            EngineSession company, EngineSession session, int count) {
+        List<GeneratedChunk> made = new ArrayList<>();
+        while (made.size() < count) {
+            List<Boolean> ready = engine.step(List.of(company, session));
+            if (ready.get(0)) {
+                company.takeChunk();
+            }
+            if (ready.get(1)) {
+                made.add(session.takeChunk());
             }
         }
+        return made;
+    }
+
+    @Test
+    void aSessionThatCannotStepLeavesItsBatchAlone() throws Exception {
+        try (EngineSession fine = engine.open(parameters(41));
+                EngineSession asleep = engine.open(parameters(42))) {
+            asleep.suspend();
+            List<Advance> advances = engine.step(List.of(asleep, fine), 2);
+            assertThat(advances.get(0).failure()).hasMessageContaining("is suspended");
+            assertThat(advances.get(1)).isEqualTo(new Advance(false, null));
+            assertThat(fine.midChunk()).isTrue();
+        }
+    }
+
+    @Test
+    void theBatchCapIsMeasuredAndLeavesNoPageTaken() throws Exception {
+        BatchCap cap = engine.batchCap();
+        assertThat(cap.sessions()).isBetween(1, 64);
+        assertThat(cap.secondsPerSession()).containsKey(1);
+        assertThat(engine.pagesUsed()).isZero();
     }
 
     private static double largest(GeneratedChunk one, GeneratedChunk other) {

@@ -21,6 +21,9 @@ import io.reelfleet.server.session.PaceSettings;
 import io.reelfleet.server.session.SessionLoop;
 import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Clock;
 import org.eclipse.microprofile.config.inject.ConfigProperty;
 import org.slf4j.Logger;
@@ -120,7 +123,8 @@ class Worker implements LoopListener {
                                 settings.threads(),
                                 settings.deviceMemory(),
                                 settings.hostMemory(),
-                                settings.overrides()));
+                                settings.overrides(),
+                                spillFolder()));
         String revision = engine.model().revision();
         if (settings.modelRevision().isPresent()
                 && !settings.modelRevision().get().equals(revision)) {
@@ -131,7 +135,27 @@ class Worker implements LoopListener {
                                     settings.modelRevision().get(), settings.modelUri(), revision));
         }
         LOG.info("model loaded in {} ms", (System.nanoTime() - started) / 1_000_000);
-        return new EngineGenerators(engine);
+        EngineGenerators generators =
+                settings.batch() > 0
+                        ? new EngineGenerators(engine, settings.batch())
+                        : new EngineGenerators(engine);
+        if (settings.spillFolder().isPresent()) {
+            // Measured now, so that the first state that host memory has no room for need not wait.
+            engine.offloadCosts();
+        }
+        return generators;
+    }
+
+    private Path spillFolder() throws ModelException {
+        Path folder = settings.spillFolder().orElse(null);
+        try {
+            return folder == null ? null : Files.createDirectories(folder);
+        } catch (IOException e) {
+            throw new ModelException(
+                    "reelfleet.worker.spill-dir %s cannot be written: %s"
+                            .formatted(folder, e.getMessage()),
+                    e);
+        }
     }
 
     /** A store that cannot be reached may come back; one that is unsafe stays so. */

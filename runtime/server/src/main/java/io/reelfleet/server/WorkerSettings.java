@@ -111,6 +111,16 @@ record WorkerSettings(Config config) {
         return bytes("reelfleet.worker.host-memory", "8Gi");
     }
 
+    /** Where suspended states go that host memory has no room for; nowhere unless it is set. */
+    Optional<Path> spillFolder() {
+        return text("reelfleet.worker.spill-dir").map(Path::of);
+    }
+
+    /** How many sessions a step takes together; 0: as many as gain on this machine. */
+    int batch() {
+        return number("reelfleet.worker.batch", 0, 0);
+    }
+
     /** What the pool sets otherwise than the model folder does. */
     GenerationOverrides overrides() {
         return new GenerationOverrides(

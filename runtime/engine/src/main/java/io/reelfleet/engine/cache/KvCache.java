@@ -11,6 +11,7 @@ import java.util.Comparator;
 import java.util.Deque;
 import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -165,6 +166,16 @@ public final class KvCache implements AutoCloseable {
         pool.values().index_copy_(0, index, values.reshape(count, -1));
     }
 
+    /** Fills the chunk's pages with zeros, for measurements. */
+    public void clearChunk() {
+        try (PointerScope _ = new PointerScope()) {
+            Tensor index = chunkIndex.reshape(-1);
+            Scalar zero = new Scalar(0.0);
+            pool.keys().index_fill_(0, index, zero);
+            pool.values().index_fill_(0, index, zero);
+        }
+    }
+
     /** The chunk's pages are written: it is part of the window from now on. */
     public void commitChunk() {
         frames.addAll(chunk);
@@ -194,18 +205,50 @@ public final class KvCache implements AutoCloseable {
     }
 
     /** Copies the cached frames to host memory and gives every page back. */
-    public void suspend() {
-        if (!frames.isEmpty()) {
-            try (PointerScope _ = new PointerScope();
-                    Tensor index = index(frames)) {
-                Tensor flat = index.reshape(-1);
-                hostKeys = Tensors.keep(pool.keys().index_select(0, flat));
-                hostValues = Tensors.keep(pool.values().index_select(0, flat));
-            }
+    public void suspend(HostTier.Parked to) {
+        bind(to);
+        for (int row = 0; row < frames.size() * layers; row++) {
+            copyPage(row, true);
         }
         closeIndex();
         pool.give(pages);
         pages = null;
+    }
+
+    /** Takes its part of a state in host memory: views of the cached frames. */
+    public void bind(HostTier.Parked from) {
+        if (!frames.isEmpty()) {
+            long rows = (long) frames.size() * layers;
+            long numbers = pool.pageBytes() / 2 / Float.BYTES;
+            hostKeys = from.next(rows, numbers);
+            hostValues = from.next(rows, numbers);
+        }
+    }
+
+    /**
+     * Copies the page of a row of host memory, where pages lie layer by layer in the order of the
+     * frames.
+     */
+    private void copyPage(int row, boolean toHost) {
+        int layer = row / frames.size();
+        long page = pages[layer * window + frames.get(row % frames.size()).index()];
+        long half = pool.pageBytes() / 2;
+        copyRow(Tensors.memory(pool.keys()), page, Tensors.memory(hostKeys), row, half, toHost);
+        copyRow(Tensors.memory(pool.values()), page, Tensors.memory(hostValues), row, half, toHost);
+    }
+
+    private static void copyRow(
+            MemorySegment device,
+            long page,
+            MemorySegment host,
+            long row,
+            long bytes,
+            boolean toHost) {
+        if (toHost) {
+            MemorySegment.copy(device, page * bytes, host, row * bytes, bytes);
+        } else {
+            MemorySegment.copy(host, row * bytes, device, page * bytes, bytes);
+        }
     }
 
     /**
@@ -214,19 +257,15 @@ public final class KvCache implements AutoCloseable {
      */
     public void resume() {
         pages = pool.take(layers * window);
-        if (!frames.isEmpty()) {
-            try (PointerScope _ = new PointerScope();
-                    Tensor index = index(frames)) {
-                Tensor flat = index.reshape(-1);
-                pool.keys().index_copy_(0, flat, hostKeys);
-                pool.values().index_copy_(0, flat, hostValues);
-            }
-            closeHost();
+        for (int row = 0; row < frames.size() * layers; row++) {
+            copyPage(row, false);
         }
+        closeHost();
         index();
     }
 
-    private void closeHost() {
+    /** Lets go of the views of host memory. */
+    public void closeHost() {
         if (hostKeys != null) {
             hostKeys.close();
             hostValues.close();

@@ -1,6 +1,8 @@
 package io.reelfleet.engine.model;
 
+import io.reelfleet.engine.cache.HostTier;
 import io.reelfleet.engine.tensor.Tensors;
+import java.util.Deque;
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 
@@ -10,10 +12,19 @@ import org.bytedeco.pytorch.Tensor;
  */
 public final class StreamingCache implements AutoCloseable {
     private final Tensor[] past;
+    private final long[][] shapes;
+    private final long bytes;
     private boolean started;
 
     StreamingCache(Tensor[] past) {
         this.past = past;
+        this.shapes = new long[past.length][];
+        long sum = 0;
+        for (int i = 0; i < past.length; i++) {
+            shapes[i] = Tensors.shape(past[i]);
+            sum += Tensors.bytes(past[i]);
+        }
+        this.bytes = sum;
     }
 
     Tensor past(int index) {
@@ -60,19 +71,58 @@ public final class StreamingCache implements AutoCloseable {
 
     /** Bytes of the cache. */
     public long bytes() {
-        long bytes = 0;
-        for (Tensor tensor : past) {
-            bytes += Tensors.bytes(tensor);
-        }
         return bytes;
     }
 
-    /** Moves the cache into new memory, as between device and host, and frees the old. */
-    public void move() {
+    /** Copies the cache to host memory and gives the device's away. */
+    public void suspend(HostTier.Parked to, Deque<Tensor[]> spare) {
+        Tensor[] device = past.clone();
+        bind(to);
         for (int i = 0; i < past.length; i++) {
-            Tensor old = past[i];
-            past[i] = Tensors.owned(old::clone);
-            old.close();
+            Tensors.copy(device[i], past[i]);
+        }
+        giveDevice(device, spare);
+    }
+
+    /** Takes its part of a state in host memory: views. */
+    public void bind(HostTier.Parked from) {
+        for (int i = 0; i < past.length; i++) {
+            past[i] = from.next(shapes[i]);
+        }
+    }
+
+    /** Lets go of the views of host memory. */
+    public void unbind() {
+        for (int i = 0; i < past.length; i++) {
+            past[i].close();
+        }
+    }
+
+    /** Copies the cache back into memory of the device; the views of host memory end. */
+    public void resume(Deque<Tensor[]> spare) {
+        Tensor[] device = spare.isEmpty() ? null : spare.removeFirst();
+        for (int i = 0; i < past.length; i++) {
+            Tensor host = past[i];
+            past[i] =
+                    device == null
+                            ? Tensors.owned(() -> Tensors.empty(Tensors.shape(host)))
+                            : device[i];
+            Tensors.copy(host, past[i]);
+            host.close();
+        }
+    }
+
+    /**
+     * One set of memory is kept for the next session that comes back: fresh pages cost more than
+     * the copy.
+     */
+    private static void giveDevice(Tensor[] device, Deque<Tensor[]> spare) {
+        if (spare.isEmpty()) {
+            spare.add(device);
+        } else {
+            for (Tensor tensor : device) {
+                tensor.close();
+            }
         }
     }
 

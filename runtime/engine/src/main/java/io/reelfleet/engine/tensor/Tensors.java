@@ -112,6 +112,11 @@ public final class Tensors {
         return tensor;
     }
 
+    /** Copies the numbers of a tensor into another of the same shape and layout, byte by byte. */
+    public static void copy(Tensor from, Tensor to) {
+        MemorySegment.copy(memory(from), 0, memory(to), 0, bytes(from));
+    }
+
     /** A contiguous CPU tensor's own memory; valid while the tensor lives. */
     @SuppressWarnings("restricted")
     public static MemorySegment memory(Tensor tensor) {

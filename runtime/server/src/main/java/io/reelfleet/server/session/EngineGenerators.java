@@ -1,5 +1,6 @@
 package io.reelfleet.server.session;
 
+import io.reelfleet.engine.Advance;
 import io.reelfleet.engine.Engine;
 import io.reelfleet.engine.EngineSession;
 import io.reelfleet.engine.GeneratedChunk;
@@ -9,8 +10,17 @@ import io.reelfleet.engine.SessionParameters;
 import io.reelfleet.engine.StoredChunk;
 import java.util.List;
 
-/** The real engine behind {@link Generators}. */
-public record EngineGenerators(Engine engine) implements Generators {
+/**
+ * The real engine behind {@link Generators}.
+ *
+ * @param engine the engine
+ * @param batchCap how many sessions a step takes together
+ */
+public record EngineGenerators(Engine engine, int batchCap) implements Generators {
+    /** With the cap that is measured now, which takes some seconds at most. */
+    public EngineGenerators(Engine engine) {
+        this(engine, engine.batchCap().sessions());
+    }
 
     @Override
     public ModelDescription model() {
@@ -38,6 +48,12 @@ public record EngineGenerators(Engine engine) implements Generators {
     }
 
     @Override
+    public List<Advance> step(List<Generator> batch, int runnable) {
+        return engine.step(
+                batch.stream().map(each -> ((EngineGenerator) each).session()).toList(), runnable);
+    }
+
+    @Override
     public Generator open(SessionParameters parameters) throws InvalidPromptException {
         return new EngineGenerator(engine.open(parameters));
     }
@@ -48,11 +64,6 @@ public record EngineGenerators(Engine engine) implements Generators {
     }
 
     private record EngineGenerator(EngineSession session) implements Generator {
-        @Override
-        public boolean step() {
-            return session.step();
-        }
-
         @Override
         public GeneratedChunk takeChunk() {
             return session.takeChunk();
@@ -66,6 +77,11 @@ public record EngineGenerators(Engine engine) implements Generators {
         @Override
         public void suspend() {
             session.suspend();
+        }
+
+        @Override
+        public boolean lost() {
+            return session.lost();
         }
 
         @Override

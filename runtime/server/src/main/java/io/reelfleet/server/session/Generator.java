@@ -11,13 +11,14 @@ import java.util.List;
  * are.
  */
 public interface Generator extends AutoCloseable {
-    boolean step();
-
     GeneratedChunk takeChunk();
 
     void setPrompt(String prompt) throws InvalidPromptException;
 
     void suspend() throws DoesNotFitException;
+
+    /** Whether the suspended state was given up for other sessions'. */
+    boolean lost();
 
     void resume() throws DoesNotFitException;
 

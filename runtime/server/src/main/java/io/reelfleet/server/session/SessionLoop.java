@@ -9,6 +9,7 @@ import io.reelfleet.api.runtime.v1.SessionReport;
 import io.reelfleet.api.session.v1.Control;
 import io.reelfleet.api.session.v1.SessionSpec;
 import io.reelfleet.api.session.v1.SessionState;
+import io.reelfleet.engine.Advance;
 import io.reelfleet.engine.DoesNotFitException;
 import io.reelfleet.engine.GeneratedChunk;
 import io.reelfleet.engine.InvalidPromptException;
@@ -24,6 +25,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -38,7 +40,7 @@ import org.slf4j.LoggerFactory;
 
 /**
  * The worker's one engine thread: takes commands from a mailbox between denoising steps, and
- * advances the session whose chunk has been due longest by one step at a time.
+ * advances the sessions whose chunks have been due longest by one step at a time, in one batch.
  *
  * <p>A finished chunk goes to its session's writer; the next may begin meanwhile. Commands answer
  * by futures, completed on the loop's or a writer's thread. The methods are safe for use by many
@@ -309,6 +311,7 @@ public final class SessionLoop {
     private void run(Loader loader) {
         try {
             engine = loader.load();
+            int cap = engine.batchCap();
             ModelDescription description = engine.model();
             encoder =
                     new SegmentEncoder(
@@ -317,11 +320,12 @@ public final class SessionLoop {
             phase = Phase.READY;
             message = "";
             LOG.info(
-                    "ready: model {} {}x{} at {} frames/s, {}",
+                    "ready: model {} {}x{} at {} frames/s, up to {} sessions in a step, {}",
                     description.name(),
                     description.width(),
                     description.height(),
                     description.fps(),
+                    cap,
                     engine.fingerprint());
         } catch (ModelException | IllegalArgumentException e) {
             fail(e.getMessage());
@@ -352,9 +356,9 @@ public final class SessionLoop {
         }
         Instant now = clock.instant();
         keepHouse(now);
-        Optional<LiveSession> next = leastSlack(now);
-        if (next.isPresent()) {
-            advance(next.get());
+        List<LiveSession> runnable = runnable(now);
+        if (!runnable.isEmpty()) {
+            advance(runnable);
         } else {
             Runnable task = mailbox.poll(untilNextDue(now).toNanos(), TimeUnit.NANOSECONDS);
             if (task != null) {
@@ -383,26 +387,23 @@ public final class SessionLoop {
     }
 
     /**
-     * Of the sessions that can step now, the one whose chunk has been due longest: it has the least
-     * slack.
+     * The sessions that can step now, in the order of their slack: whose chunk has been due longest
+     * has the least.
      */
-    private Optional<LiveSession> leastSlack(Instant now) {
-        LiveSession best = null;
-        Instant bestDue = null;
+    private List<LiveSession> runnable(Instant now) {
+        record Waiting(Instant due, LiveSession session) {}
+        List<Waiting> waiting = new ArrayList<>();
         for (LiveSession session : sessions.values()) {
             if (session.canStep()) {
-                Instant due = due(session).orElse(null);
-                if (due != null
-                        && !due.isAfter(now)
-                        && (best == null
-                                || due.isBefore(bestDue)
-                                || due.equals(bestDue) && session.uid.compareTo(best.uid) < 0)) {
-                    best = session;
-                    bestDue = due;
-                }
+                due(session)
+                        .filter(due -> !due.isAfter(now))
+                        .ifPresent(due -> waiting.add(new Waiting(due, session)));
             }
         }
-        return Optional.ofNullable(best);
+        waiting.sort(
+                Comparator.comparing(Waiting::due)
+                        .thenComparing(Waiting::session, Comparator.comparing(each -> each.uid)));
+        return waiting.stream().map(Waiting::session).toList();
     }
 
     private Duration untilNextDue(Instant now) {
@@ -429,26 +430,58 @@ public final class SessionLoop {
         return session.pace.due(k, Frames.secondsBefore(engine.model(), k));
     }
 
-    private void advance(LiveSession session) {
+    /**
+     * One denoising step of those with the least slack, as many as a batch takes, whatever step and
+     * chunk each is at. Chunks that it finished are decoded and handed on in the same order.
+     */
+    private void advance(List<LiveSession> runnable) {
+        List<LiveSession> batch = new ArrayList<>();
+        for (LiveSession session : runnable) {
+            if (batch.size() < engine.batchCap() && begun(session)) {
+                batch.add(session);
+            }
+        }
+        List<Advance> advances =
+                engine.step(batch.stream().map(each -> each.generator).toList(), runnable.size());
+        for (int i = 0; i < batch.size(); i++) {
+            LiveSession session = batch.get(i);
+            Advance advance = advances.get(i);
+            try {
+                if (advance.failure() != null) {
+                    throw advance.failure();
+                }
+                if (advance.ready()) {
+                    finishChunk(session);
+                }
+            } catch (RuntimeException e) {
+                LOG.error("session {} failed while generating", session.uid, e);
+                failed(session, "generating failed: " + e.getMessage());
+            }
+        }
+    }
+
+    /** Begins the session's next chunk where none is in the making; false if it cannot step now. */
+    private boolean begun(LiveSession session) {
+        if (session.inChunk) {
+            return true;
+        }
         try {
-            if (!session.inChunk) {
-                session.due = due(session).orElseThrow();
-                apply(session, session.controls.prompt(session.nextToGenerate));
-                session.inChunk = true;
-                session.pace.begun(clock.instant());
-            }
-            if (session.generator.step()) {
-                finishChunk(session);
-            }
+            session.due = due(session).orElseThrow();
+            apply(session, session.controls.prompt(session.nextToGenerate));
+            session.inChunk = true;
+            session.pace.begun(clock.instant());
+            return true;
         } catch (Refusal e) {
             // A prompt of a later chunk that the model does not take: the one before it stays.
             session.lastError = e.getMessage();
             session.prompt = session.controls.prompt(session.nextToGenerate);
             session.inChunk = true;
             refresh(session);
+            return true;
         } catch (RuntimeException e) {
             LOG.error("session {} failed while generating", session.uid, e);
             failed(session, "generating failed: " + e.getMessage());
+            return false;
         }
     }
 
@@ -790,6 +823,9 @@ public final class SessionLoop {
     }
 
     private void resumeNow(LiveSession session, CompletableFuture<Standing> answer) {
+        if (session.generator != null && session.generator.lost()) {
+            session.closeGenerator();
+        }
         if (session.generator != null) {
             try {
                 session.generator.resume();

@@ -1,5 +1,6 @@
 package io.reelfleet.server.session;
 
+import io.reelfleet.engine.Advance;
 import io.reelfleet.engine.DoesNotFitException;
 import io.reelfleet.engine.GeneratedChunk;
 import io.reelfleet.engine.InvalidPromptException;
@@ -24,9 +25,15 @@ final class FakeGenerators implements Generators {
             new ModelDescription(
                     "fake", "0", SIZE, SIZE, 160, 3, 9, 0, STEPS, 1000, List.of("prompt"), 16);
     final AtomicInteger open = new AtomicInteger();
+
+    /** Sizes of the batches there were. */
+    final List<Integer> batches = java.util.Collections.synchronizedList(new ArrayList<>());
+
+    volatile int cap = 1;
     volatile int most = 100;
     volatile boolean hostFull;
     volatile String failsOn = "";
+    volatile String givenUp = "";
 
     @Override
     public ModelDescription model() {
@@ -58,6 +65,17 @@ final class FakeGenerators implements Generators {
         check(parameters.prompt());
         take(parameters.uid());
         return new Fake(parameters);
+    }
+
+    @Override
+    public int batchCap() {
+        return cap;
+    }
+
+    @Override
+    public List<Advance> step(List<Generator> batch, int runnable) {
+        batches.add(batch.size());
+        return batch.stream().map(each -> ((Fake) each).advance()).toList();
     }
 
     @Override
@@ -99,15 +117,15 @@ final class FakeGenerators implements Generators {
             this.prompt = parameters.prompt();
         }
 
-        @Override
-        public boolean step() {
+        Advance advance() {
             if (suspended || closed) {
-                throw new IllegalStateException("stepped while suspended or closed");
+                return new Advance(
+                        false, new IllegalStateException("stepped while suspended or closed"));
             }
             if (parameters.uid().equals(failsOn)) {
-                throw new IllegalStateException("out of luck");
+                return new Advance(false, new IllegalStateException("out of luck"));
             }
-            return ++step == STEPS;
+            return new Advance(++step == STEPS, null);
         }
 
         @Override
@@ -139,6 +157,11 @@ final class FakeGenerators implements Generators {
             }
             suspended = true;
             open.decrementAndGet();
+        }
+
+        @Override
+        public boolean lost() {
+            return suspended && parameters.uid().equals(givenUp);
         }
 
         @Override

@@ -58,6 +58,20 @@ class SessionLoopTest {
     }
 
     @Test
+    void sessionsThatAreDueTogetherShareTheirSteps() throws Exception {
+        engine.cap = 3;
+        loop = loop("batching", Duration.ofMinutes(5));
+        for (int i = 0; i < 4; i++) {
+            admit("together-" + i, 1, Pacing.PACING_UNPACED);
+        }
+        for (int i = 0; i < 4; i++) {
+            chunks("together-" + i, 5);
+            assertUndisturbed("together-" + i, 1);
+        }
+        assertThat(engine.batches).contains(2, 3).allMatch(size -> size <= 3);
+    }
+
+    @Test
     void waitingForAWorkerCountsInTheFirstChunksLatencyAndInNoOther() throws Exception {
         Instant wantedSince = Instant.now().minusSeconds(5);
         get(
@@ -110,6 +124,11 @@ class SessionLoopTest {
         assertThat(engine.open.get()).as("state dropped").isZero();
         assertThat(report("suspended", r -> r.getStateBytes() == 0).getState())
                 .isEqualTo(SessionState.SESSION_STATE_SUSPENDED);
+        get(loop.resume("suspended", 4, Optional.empty()));
+        chunks("suspended", nextChunk("suspended") + 3);
+        engine.hostFull = false;
+        engine.givenUp = "suspended";
+        get(loop.suspend("suspended", 4));
         get(loop.resume("suspended", 4, Optional.empty()));
         chunks("suspended", nextChunk("suspended") + 3);
         SessionLoop other = loop("w2", Duration.ofMinutes(5));

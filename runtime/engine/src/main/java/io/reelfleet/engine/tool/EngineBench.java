@@ -1,0 +1,502 @@
+package io.reelfleet.engine.tool;
+
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.reelfleet.engine.Engine;
+import io.reelfleet.engine.EngineOptions;
+import io.reelfleet.engine.EngineSession;
+import io.reelfleet.engine.GeneratedChunk;
+import io.reelfleet.engine.GenerationOverrides;
+import io.reelfleet.engine.ModelFolder;
+import io.reelfleet.engine.SessionParameters;
+import io.reelfleet.engine.model.RandomModel;
+import io.reelfleet.engine.tensor.Tensors;
+import io.reelfleet.engine.weights.DType;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * {@code OUT [--python PYTHON --training DIR] [--rounds N] [--sessions N]}: the engine on one
+ * thread beside PyTorch eager with the same weights, suspend and resume beside a plain copy, memory
+ * beside its formula, and what many sessions leave behind. Figures go to the file OUT as JSON.
+ *
+ * <p>Both take turns in short pieces, and what is compared is the median of the turns' ratios: a
+ * machine that does other things meanwhile slows both down.
+ */
+public final class EngineBench {
+    /** 50 million parameters, 64 tokens per latent frame. */
+    private static final RandomModel MODEL =
+            new RandomModel(12, 8, 64, 2048, 64, 16, 1, 128, 128, 3, 9, 0, 4, 1, DType.F32);
+
+    private static final int[] BATCHES = {1, 2, 4, 8};
+    private static final int MOST_SESSIONS = 8;
+    private static final int IN_MEMORY = 4;
+    private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
+
+    /** Time of some work. */
+    record Seconds(double wall, double cpu) {}
+
+    /** A figure of bench.json. */
+    private record Figure(
+            String name, String what, double value, String unit, double limit, String whose) {}
+
+    private final PrintStream progress;
+    private final int rounds;
+    private final int openings;
+    private final List<Figure> figures = new ArrayList<>();
+
+    private EngineBench(PrintStream progress, int rounds, int openings) {
+        this.progress = progress;
+        this.rounds = rounds;
+        this.openings = openings;
+    }
+
+    public static void main(String[] args) {
+        try {
+            Map<String, String> given = new LinkedHashMap<>();
+            for (int i = 1; i + 1 < args.length; i += 2) {
+                given.put(args[i], args[i + 1]);
+            }
+            if (args.length % 2 == 0) {
+                throw new IllegalArgumentException(
+                        "usage: OUT [--python PYTHON --training DIR] [--rounds N] [--sessions N]");
+            }
+            EngineBench bench =
+                    new EngineBench(
+                            System.out,
+                            Integer.parseInt(given.getOrDefault("--rounds", "7")),
+                            Integer.parseInt(given.getOrDefault("--sessions", "10000")));
+            bench.run(given.get("--python"), given.get("--training"));
+            bench.write(Path.of(args[0]));
+        } catch (Exception e) {
+            System.err.println(e.getMessage() == null ? e.toString() : e.getMessage());
+            System.exit(1);
+        }
+    }
+
+    private void run(String python, String training) throws Exception {
+        Path folder = Files.createTempDirectory("reelfleet-bench-");
+        try {
+            progress.println("  writing a random model of 50 M parameters");
+            MODEL.write(folder.resolve("model"), 1);
+            EngineOptions options =
+                    new EngineOptions(1, 6L << 30, 6L << 30, GenerationOverrides.none());
+            try (Engine engine = Engine.load(ModelFolder.of(folder.resolve("model")), options)) {
+                try (EagerRival rival = rival(python, training, folder.resolve("model"))) {
+                    speed(engine, rival);
+                }
+                offload(engine);
+            }
+            memory(folder.resolve("model"), options);
+            openings(folder.resolve("tiny"));
+        } finally {
+            delete(folder);
+        }
+    }
+
+    private EagerRival rival(String python, String training, Path model) {
+        if (python == null || training == null) {
+            progress.println(
+                    "  PyTorch is not measured: name a Python with torch and safetensors by REELFLEET_PYTHON");
+            return null;
+        }
+        try {
+            EagerRival rival =
+                    EagerRival.start(
+                            python,
+                            Path.of(training),
+                            model,
+                            List.of(
+                                    "--window", String.valueOf(MODEL.windowFrames()),
+                                    "--height", String.valueOf(MODEL.height() / 8),
+                                    "--width", String.valueOf(MODEL.width() / 8),
+                                    "--frames", String.valueOf(MODEL.framesPerChunk()),
+                                    "--text-len", "16",
+                                    "--steps", String.valueOf(MODEL.steps())));
+            progress.println("  beside PyTorch " + rival.version() + ", eager");
+            return rival;
+        } catch (IOException e) {
+            progress.println("  PyTorch is not measured: " + e.getMessage());
+            return null;
+        }
+    }
+
+    // Speed.
+
+    private void speed(Engine engine, EagerRival rival) throws Exception {
+        List<EngineSession> sessions = new ArrayList<>();
+        for (int i = 0; i < MOST_SESSIONS; i++) {
+            EngineSession session =
+                    engine.open(new SessionParameters("bench-" + i, i, "a red ball moves left"));
+            sessions.add(session);
+        }
+        progress.println("  filling the windows of " + MOST_SESSIONS + " sessions");
+        for (int chunk = 0; chunk < MODEL.windowFrames() / MODEL.framesPerChunk(); chunk++) {
+            for (EngineSession session : sessions) {
+                next(session);
+            }
+        }
+        chunk(engine, rival, sessions.getFirst());
+        for (int batch : BATCHES) {
+            passes(engine, rival, sessions.subList(0, batch));
+        }
+        sessions.forEach(EngineSession::close);
+    }
+
+    private void chunk(Engine engine, EagerRival rival, EngineSession session) throws IOException {
+        List<Seconds> transformer = new ArrayList<>();
+        List<Seconds> decode = new ArrayList<>();
+        List<Double> transformerRatio = new ArrayList<>();
+        List<Double> decodeRatio = new ArrayList<>();
+        for (int round = -1; round < rounds; round++) {
+            progress.println("  chunk, turn " + (round + 1) + " of " + rounds);
+            Seconds ours =
+                    time(
+                            () -> {
+                                while (!session.step()) {
+                                    // one denoising step at a time
+                                }
+                            });
+            Seconds oursDecode = time(session::takeChunk);
+            Seconds theirs = rival == null ? null : rival.run("chunk");
+            Seconds theirsDecode = rival == null ? null : rival.run("decode");
+            if (round < 0) {
+                continue;
+            }
+            transformer.add(ours);
+            decode.add(oursDecode);
+            if (rival != null) {
+                transformerRatio.add(theirs.cpu() / ours.cpu());
+                decodeRatio.add(theirsDecode.cpu() / oursDecode.cpu());
+            }
+        }
+        double transformerMs = 1e3 * median(transformer.stream().map(Seconds::cpu).toList());
+        double decodeMs = 1e3 * median(decode.stream().map(Seconds::cpu).toList());
+        add(
+                "chunk_transformer_ms",
+                "chunk: transformer, batch 1 (processor time)",
+                transformerMs,
+                "ms",
+                rival == null ? Double.NaN : transformerMs * median(transformerRatio),
+                "PyTorch eager");
+        add(
+                "chunk_decode_ms",
+                "chunk: VAE decode (processor time)",
+                decodeMs,
+                "ms",
+                rival == null ? Double.NaN : decodeMs * median(decodeRatio),
+                "PyTorch eager");
+        if (rival != null) {
+            add(
+                    "chunk_transformer_speedup",
+                    "chunk: transformer, speed over PyTorch",
+                    median(transformerRatio),
+                    "x",
+                    1,
+                    "goal");
+            add(
+                    "chunk_decode_speedup",
+                    "chunk: VAE decode, speed over PyTorch",
+                    median(decodeRatio),
+                    "x",
+                    1,
+                    "goal");
+        }
+    }
+
+    private void passes(Engine engine, EagerRival rival, List<EngineSession> sessions)
+            throws IOException {
+        int batch = sessions.size();
+        List<Double> ours = new ArrayList<>();
+        List<Double> oursWall = new ArrayList<>();
+        List<Double> ratio = new ArrayList<>();
+        // Sessions at different steps, as in a fleet.
+        for (int i = 0; i < batch; i++) {
+            for (int step = 0; step < i % MODEL.steps(); step++) {
+                sessions.get(i).step();
+            }
+        }
+        for (int round = -1; round < rounds; round++) {
+            progress.println("  batch " + batch + ", turn " + (round + 1) + " of " + rounds);
+            Seconds mine = time(() -> engine.step(sessions));
+            sessions.forEach(EngineBench::takeIfReady);
+            Seconds theirs = rival == null ? null : rival.run("pass " + batch);
+            if (round >= 0) {
+                ours.add(mine.cpu() / batch);
+                oursWall.add(mine.wall() / batch);
+                if (rival != null) {
+                    ratio.add(theirs.cpu() / mine.cpu());
+                }
+            }
+        }
+        sessions.forEach(EngineBench::finishChunk);
+        double tokens = MODEL.framesPerChunk() * (MODEL.width() / 16.0) * (MODEL.height() / 16.0);
+        double mine = median(ours);
+        add(
+                "step_ms_batch_" + batch,
+                "denoising step per session, batch " + batch + " (processor time)",
+                1e3 * mine,
+                "ms",
+                rival == null ? Double.NaN : 1e3 * mine * median(ratio),
+                "PyTorch eager");
+        add(
+                "step_tokens_per_s_batch_" + batch,
+                "tokens per second, batch " + batch + " (by the clock)",
+                tokens / median(oursWall),
+                "1/s",
+                Double.NaN,
+                "");
+        if (rival != null) {
+            add(
+                    "step_speedup_batch_" + batch,
+                    "denoising step, batch " + batch + ", speed over PyTorch",
+                    median(ratio),
+                    "x",
+                    1,
+                    "goal");
+        }
+    }
+
+    private static void takeIfReady(EngineSession session) {
+        if (session.hasChunk()) {
+            session.takeChunk();
+        }
+    }
+
+    private static void finishChunk(EngineSession session) {
+        if (session.midChunk()) {
+            next(session);
+        }
+    }
+
+    private static GeneratedChunk next(EngineSession session) {
+        while (!session.step()) {
+            // one denoising step at a time
+        }
+        return session.takeChunk();
+    }
+
+    private static Seconds time(Runnable work) {
+        long wall = System.nanoTime();
+        long cpu = THREADS.getCurrentThreadCpuTime();
+        work.run();
+        return new Seconds(
+                (System.nanoTime() - wall) / 1e9, (THREADS.getCurrentThreadCpuTime() - cpu) / 1e9);
+    }
+
+    // Offload.
+
+    private void offload(Engine engine) throws Exception {
+        progress.println("  suspend and resume beside a plain copy");
+        try (EngineSession session = engine.open(new SessionParameters("bench", 1, "a red ball"))) {
+            for (int chunk = 0; chunk < MODEL.windowFrames() / MODEL.framesPerChunk(); chunk++) {
+                next(session);
+            }
+            session.suspend();
+            long bytes = session.stateBytes();
+            session.resume();
+            List<Double> suspend = new ArrayList<>();
+            List<Double> resume = new ArrayList<>();
+            List<Double> copy = new ArrayList<>();
+            List<Double> suspendShare = new ArrayList<>();
+            List<Double> resumeShare = new ArrayList<>();
+            try (Tensor from = Tensors.owned(() -> Tensors.zeros(bytes / Float.BYTES));
+                    Tensor to = Tensors.owned(() -> Tensors.zeros(bytes / Float.BYTES))) {
+                for (int round = -2; round < 3 * rounds; round++) {
+                    double plain = time(() -> Tensors.copy(from, to)).cpu();
+                    double out = time(session::suspend).cpu();
+                    double back = time(session::resume).cpu();
+                    if (round >= 0) {
+                        copy.add(bytes / plain / 1e9);
+                        suspend.add(bytes / out / 1e9);
+                        resume.add(bytes / back / 1e9);
+                        suspendShare.add(100 * plain / out);
+                        resumeShare.add(100 * plain / back);
+                    }
+                }
+            }
+            add(
+                    "memcpy_gb_per_s",
+                    "plain copy of a session's bytes",
+                    median(copy),
+                    "GB/s",
+                    Double.NaN,
+                    "");
+            add("suspend_gb_per_s", "suspend", median(suspend), "GB/s", Double.NaN, "");
+            add("resume_gb_per_s", "resume", median(resume), "GB/s", Double.NaN, "");
+            add(
+                    "suspend_percent_of_memcpy",
+                    "suspend beside the plain copy",
+                    median(suspendShare),
+                    "%",
+                    80,
+                    "goal");
+            add(
+                    "resume_percent_of_memcpy",
+                    "resume beside the plain copy",
+                    median(resumeShare),
+                    "%",
+                    80,
+                    "goal");
+        }
+    }
+
+    // Memory.
+
+    private void memory(Path model, EngineOptions options) throws Exception {
+        progress.println("  memory of " + IN_MEMORY + " sessions beside the formula");
+        if (!Files.exists(Path.of("/proc/self/status"))) {
+            return;
+        }
+        try (Engine engine = Engine.load(ModelFolder.of(model), options)) {
+            List<EngineSession> sessions = new ArrayList<>();
+            // The first of all leaves behind what the allocators keep for intermediate results.
+            sessions.add(full(engine, 0));
+            long before = residentBytes();
+            for (int i = 1; i <= IN_MEMORY; i++) {
+                sessions.add(full(engine, i));
+            }
+            long grown = residentBytes() - before;
+            sessions.forEach(EngineSession::close);
+            double formula = IN_MEMORY * (double) engine.model().sessionBytes();
+            add(
+                    "session_memory_formula_mb",
+                    IN_MEMORY + " sessions' memory, by the formula",
+                    formula / 1e6,
+                    "MB",
+                    Double.NaN,
+                    "");
+            add(
+                    "session_memory_percent_of_formula",
+                    "memory measured beside the formula",
+                    100 * grown / formula,
+                    "%",
+                    105,
+                    "goal");
+        }
+    }
+
+    private static EngineSession full(Engine engine, int i) throws Exception {
+        EngineSession session = engine.open(new SessionParameters("bench-" + i, i, "a red ball"));
+        for (int chunk = 0; chunk < MODEL.windowFrames() / MODEL.framesPerChunk(); chunk++) {
+            next(session);
+        }
+        return session;
+    }
+
+    private static long residentBytes() throws IOException {
+        System.gc();
+        return 1024
+                * Files.readAllLines(Path.of("/proc/self/status")).stream()
+                        .filter(line -> line.startsWith("RssAnon:"))
+                        .mapToLong(line -> Long.parseLong(line.replaceAll("[^0-9]", "")))
+                        .findFirst()
+                        .orElseThrow();
+    }
+
+    // Sessions that come and go.
+
+    private void openings(Path folder) throws Exception {
+        RandomModel.tiny().write(folder, 1);
+        try (Engine engine = Engine.load(ModelFolder.of(folder), EngineOptions.defaults())) {
+            for (int i = 0; i < 200; i++) {
+                openAndClose(engine, i);
+            }
+            long objects = Pointer.totalCount();
+            long resident = residentBytes();
+            for (int i = 0; i < openings; i++) {
+                if (i % 1000 == 0) {
+                    progress.println("  " + i + " of " + openings + " sessions opened and closed");
+                }
+                openAndClose(engine, i);
+            }
+            String what = openings + " sessions opened and closed: ";
+            add("closed_sessions_pages", what + "KV pages left", engine.pagesUsed(), "", 0, "goal");
+            add(
+                    "closed_sessions_native_objects",
+                    what + "native objects left",
+                    Pointer.totalCount() - objects,
+                    "",
+                    0,
+                    "goal");
+            add(
+                    "closed_sessions_resident_bytes_each",
+                    what + "resident memory grown, per session",
+                    Math.max(0, residentBytes() - resident) / (double) openings,
+                    "bytes",
+                    engine.model().sessionBytes() / 100.0,
+                    "1 % of a session");
+        }
+    }
+
+    private static void openAndClose(Engine engine, int i) throws Exception {
+        try (EngineSession session = engine.open(new SessionParameters("s" + i, i, "a red ball"))) {
+            session.step();
+            if (i % 20 == 0) {
+                next(session);
+                session.suspend();
+                if (i % 40 == 0) {
+                    session.resume();
+                }
+            }
+        }
+    }
+
+    // Figures.
+
+    private void add(
+            String name, String what, double value, String unit, double limit, String whose) {
+        figures.add(new Figure(name, what, value, unit, limit, Double.isNaN(limit) ? "" : whose));
+    }
+
+    private static double median(List<Double> values) {
+        List<Double> sorted = values.stream().sorted().toList();
+        int middle = sorted.size() / 2;
+        return sorted.size() % 2 == 1
+                ? sorted.get(middle)
+                : (sorted.get(middle - 1) + sorted.get(middle)) / 2;
+    }
+
+    private void write(Path file) throws IOException {
+        JsonMapper mapper = JsonMapper.builder().build();
+        ArrayNode all = mapper.createArrayNode();
+        for (Figure figure : figures) {
+            ObjectNode node = all.addObject();
+            node.put("name", figure.name()).put("what", figure.what());
+            node.put("value", figure.value()).put("unit", figure.unit());
+            if (!Double.isNaN(figure.limit())) {
+                node.put("limit", figure.limit());
+            }
+            node.put("whose", figure.whose());
+            progress.printf(
+                    Locale.ROOT,
+                    "  %-45s %10.3f %s%n",
+                    figure.name(),
+                    figure.value(),
+                    figure.unit());
+        }
+        Files.writeString(file, all.toPrettyString());
+    }
+
+    private static void delete(Path folder) throws IOException {
+        try (Stream<Path> walk = Files.walk(folder)) {
+            for (Path path : walk.sorted(Comparator.reverseOrder()).toList()) {
+                Files.deleteIfExists(path);
+            }
+        }
+    }
+}
