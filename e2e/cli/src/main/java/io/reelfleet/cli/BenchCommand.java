@@ -26,8 +26,12 @@ import picocli.CommandLine.Spec;
             "Measure, and print each figure beside its rival or limit.",
             "Without a NAME: all of them. The figures also go to bench.json in --out."
         },
-        footer = {"", "Names:", "  decide      time of a scheduling decision, by workers",
-            "  engine      generation beside PyTorch eager, suspend and resume, memory"},
+        footer = {
+            "",
+            "Names:",
+            "  decide      time of a scheduling decision, by workers",
+            "  engine      generation beside PyTorch eager, suspend and resume, memory"
+        },
         mixinStandardHelpOptions = true)
 final class BenchCommand implements Runnable {
     /** A benchmark is added by a line here and one in the footer above. */

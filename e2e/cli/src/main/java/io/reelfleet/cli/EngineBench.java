@@ -10,8 +10,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The engine beside PyTorch eager, a plain copy and its own memory formula; measured in a JVM that has LibTorch. PyTorch is
- * measured where {@code REELFLEET_PYTHON} (or {@code python3}) has torch and safetensors.
+ * The engine beside PyTorch eager, a plain copy and its own memory formula; measured in a JVM that
+ * has LibTorch. PyTorch is measured where {@code REELFLEET_PYTHON} (or {@code python3}) has torch
+ * and safetensors.
  */
 final class EngineBench implements Bench {
     private static final String MAIN = "io.reelfleet.engine.tool.EngineBench";
