@@ -1,17 +1,18 @@
-"""Second stage: latents of clips, computed once.
+"""Latents of clips, computed once.
 
-A clip is five chunks of three latent frames, 57 video frames from the start of a session. Two sets: `openings` start where
-every session starts (`world.Walk`), one clip per scene; `anywhere` start at any place, and in a third of them the prompt
-changes at a chunk border. So all that a model has to predict is determined by what it sees, and few denoising steps are enough.
+Two sets, in chunks of three latent frames: `openings` start where every session starts (`world.Walk`), one clip of eleven chunks
+per scene, after which motions repeat; `anywhere` are five chunks, 57 video frames, that start at any place, and in a third of
+them the prompt changes at a chunk border. So all that a model has to predict is determined by what it sees, and few denoising
+steps are enough.
 """
 
 import numpy as np
 import torch
 
 from . import world
-from .train_vae import to_tensor
+from .vae import to_tensor
 
-CHUNKS, FRAMES = 5, 3
+CHUNKS, OPENING_CHUNKS, FRAMES = 5, 11, 3
 
 
 def first_frame(chunk):
@@ -37,7 +38,7 @@ def _anywhere(seen, rng):
 def make(vae, path, clips, seed, openings=False):
     """Writes clips to `path` in pieces, so that it can be stopped and continued, and read while it grows."""
     seen, _ = world.split()
-    clips = len(seen) if openings else clips
+    clips, chunks = (len(seen), OPENING_CHUNKS) if openings else (clips, CHUNKS)
     path.mkdir(parents=True, exist_ok=True)
     for piece in range(0, clips, 100):
         file = path / f"{piece:06d}.pt"
@@ -47,7 +48,7 @@ def make(vae, path, clips, seed, openings=False):
         rows = []
         for i in range(piece, min(piece + 100, clips)):
             scene, then, switch, walk = (seen[i], seen[i], 0, world.Walk(seen[i])) if openings else _anywhere(seen, rng)
-            frames = world.clip(scene, first_frame(CHUNKS), walk, then, first_frame(switch) if switch else None)
+            frames = world.clip(scene, first_frame(chunks), walk, then, first_frame(switch) if switch else None)
             with torch.no_grad():
                 z = vae.posterior(to_tensor(frames)[None])[0][0].transpose(0, 1)
             rows.append((z.half(), world.ALL_SCENES.index(scene), world.ALL_SCENES.index(then), switch))
@@ -59,7 +60,7 @@ def make(vae, path, clips, seed, openings=False):
 
 
 def load(path):
-    """All clips written so far, as tensors: z [clips, 15, 16, 8, 8] float16, scene, then, switch [clips]."""
+    """All clips written so far, as tensors: z [clips, 3 * chunks, 16, 8, 8] float16, scene, then, switch [clips]."""
     pieces = [torch.load(p) for p in sorted(path.glob("*.pt"))]
     data = {k: torch.cat([p[k] for p in pieces]) for k in ("z", "scene", "then", "switch")}
     offered = torch.tensor([s.shape in world.OFFERED for s in world.ALL_SCENES])

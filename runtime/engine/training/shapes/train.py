@@ -1,8 +1,6 @@
 """Everything from nothing: python -m shapes.train --out DIR --threads 1 --resume"""
 
 import argparse
-from collections import deque
-from itertools import zip_longest
 import os
 from pathlib import Path
 
@@ -12,11 +10,13 @@ def main():
     parser.add_argument("--out", type=Path, required=True, help="states, latents and the finished model")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--resume", action="store_true", help="go on with the states in OUT")
-    parser.add_argument("--vae-steps", type=int, default=4000)
-    parser.add_argument("--decoder-steps", type=int, default=2000)
-    parser.add_argument("--clips", type=int, default=2700)
-    parser.add_argument("--flow-steps", type=int, default=4000)
-    parser.add_argument("--only", choices=("vae", "latents", "flow", "export"), help="one stage; flow trains transformer, text encoder and decoder")
+    parser.add_argument("--vae-steps", type=int, default=1500)
+    parser.add_argument("--sharpen-steps", type=int, default=1250)
+    parser.add_argument("--clips", type=int, default=800)
+    parser.add_argument("--flow-steps", type=int, default=4400)
+    parser.add_argument("--decoder-steps", type=int, default=600)
+    parser.add_argument("--only", choices=("vae", "sharpen", "latents", "flow", "decoder", "export"),
+                        help="one stage; flow trains transformer and text encoder")
     args = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", str(args.threads))
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -30,10 +30,11 @@ def main():
     args.out.mkdir(parents=True, exist_ok=True)
     stages = {
         "vae": lambda: train_vae.train(args.out, args.vae_steps),
-        "latents": lambda: [latents.make(train_vae.encoder(args.out), args.out / name, args.clips, 4, openings=name == "openings")
+        "sharpen": lambda: train_vae.sharpen(args.out, args.sharpen_steps),
+        "latents": lambda: [latents.make(train_vae.encoder(args.out), args.out / name, args.clips, 8, openings=name == "openings")
                             for name in ("openings", "anywhere")],
-        "flow": lambda: deque(zip_longest(train_flow.train(args.out, args.flow_steps), train_vae.train_decoder(args.out, args.decoder_steps)),
-                              maxlen=0),  # one step of each in turn, in one thread
+        "flow": lambda: train_flow.train(args.out, args.flow_steps),
+        "decoder": lambda: (train_flow.generate(args.out), train_vae.train_decoder(args.out, args.decoder_steps)),
         "export": lambda: print("wrote", export.export(args.out, args.out / "model")),
     }
     for name, stage in stages.items():

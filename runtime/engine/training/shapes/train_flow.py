@@ -1,8 +1,9 @@
-"""Third stage: the transformer and the text encoder together, by flow matching on chunks with clean (then own) context."""
+"""The transformer and the text encoder together, by flow matching on chunks with clean (then own) context."""
+
+from dataclasses import replace
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from . import latents, world
 from .optim import Average, Log, Optimizer, save, schedule
@@ -108,87 +109,135 @@ def own_steps(model, z, hidden, chunks, noise, skip):
 
 
 @torch.no_grad()
-def generate_openings(out, chunks=2):
-    """Writes what the model makes of every training scene's first chunks, for the decoder to learn from: own.pt."""
+def generate(out, chunks=20, size=24, seed=6):
+    """Writes what the model makes of every training scene, early and late in a session, for the decoder to learn from: own.pt."""
     if (out / "own.pt").exists():
         return
-    torch.manual_seed(6)
-    tokens, data = tokenizer(out / "tokenizer"), latents.load(out / "openings")
+    torch.manual_seed(seed)
+    rng, tokens, scenes = np.random.default_rng(seed), tokenizer(out / "tokenizer"), world.split()[0]
     model = Model(tokens.inner.get_vocab_size())
     model.load_state_dict(torch.load(out / "flow.pt")["average"])
     mean, std = (v.view(1, 1, -1, 1, 1) for v in torch.load(out / "statistics.pt"))
     made = []
-    for scenes in data["scene"].split(32):
-        hidden = model.text(tokens([world.prompt(world.ALL_SCENES[s]) for s in scenes]))[:, None].expand(-1, chunks, -1, -1)
-        noise = torch.randn(len(scenes), chunks, latents.FRAMES, *data["z"].shape[2:])
-        made.append(own_steps(model, noise, hidden, range(chunks), noise, 0)[0].flatten(1, 2) * std + mean)
-    save(out / "own.pt", z=torch.cat(made).half(), scene=data["scene"])
+    for i in range(0, len(scenes), size):
+        part = scenes[i:i + size]
+        hidden = model.text(tokens([world.prompt(s, rng) for s in part]))[:, None].expand(-1, chunks, -1, -1)
+        noise = torch.randn(len(part), chunks, latents.FRAMES, *mean.shape[2:3], world.SIZE // 8, world.SIZE // 8)
+        made.append((own_steps(model, noise, hidden, range(chunks), noise, 0)[0].flatten(1, 2) * std + mean).half())
+    save(out / "own.pt", z=torch.cat(made), scene=torch.tensor([world.ALL_SCENES.index(s) for s in scenes]))
 
 
-def train(out, total, size=8, lr=0.005, seed=2, own_from=0.65, own_share=0.35):
-    """Teacher forcing with roughened context, a step per `next`; from `own_from` of the run on also with what the model itself generates."""
+class Rows:
+    """Draws rows of consecutive chunks from the latents."""
+
+    def __init__(self, out, tokens, size):
+        self.tokens, self.size = tokens, size
+        self.sets = {name: latents.load(out / name) for name in ("openings", "anywhere")}
+        if not (out / "statistics.pt").exists():
+            statistics(out / "statistics.pt", self.sets["anywhere"]["z"])
+        self.mean, self.std = (v.view(1, 1, -1, 1, 1) for v in torch.load(out / "statistics.pt"))
+        self.row_of = {s: i for i, s in enumerate(self.sets["openings"]["scene"].tolist())}
+
+    def _chunks(self, data, rows, chunks):
+        z = (data["z"][rows][:, latents.FRAMES * chunks.start:latents.FRAMES * chunks.stop].float() - self.mean) / self.std
+        return z.unflatten(1, (len(chunks), latents.FRAMES))
+
+    def _others(self, row):
+        """The rows of the same scene with each other shape; the row itself stands for one that is held out."""
+        scene = world.ALL_SCENES[self.sets["openings"]["scene"][row]]
+        others = [world.ALL_SCENES.index(replace(scene, shape=s)) for s in world.OFFERED if s != scene.shape]
+        return [self.row_of.get(o, row) for o in others]
+
+    def draw(self, rng):
+        """A dict: z [rows, chunks, 3, ...], its `chunks` (a range), how many to `skip` since their past is missing, the prompts,
+        and for openings `apart` [rows, 2, chunks - skip, 3, ...]: from z to what the other shapes would be."""
+        kind = rng.random()
+        first = kind < 0.25  # only first chunks, where nothing but the prompt says what to draw
+        opening = kind < 0.7
+        data = self.sets["openings" if opening else "anywhere"]
+        start = 0
+        if opening and not first and rng.random() < 0.5:
+            start = int(rng.integers(1, latents.OPENING_CHUNKS - latents.CHUNKS + 1))
+        # A row without its start stands for any window.
+        chunks = range(0, 1) if first else range(start, start + latents.CHUNKS) if opening else range(1, latents.CHUNKS)
+        skip = 0 if opening and start == 0 else 1
+        rows = rng.integers(len(data["z"]), size=5 * self.size if first else self.size)
+        z = self._chunks(data, rows, chunks)
+        ids, which = prompts(self.tokens, data, rows, [c - start for c in chunks], rng)
+        row = {"z": z, "chunks": chunks, "skip": skip, "ids": ids, "which": which, "apart": None}
+        if opening:
+            others = zip(*(self._others(r) for r in rows))
+            row["apart"] = torch.stack([self._chunks(data, list(o), chunks) for o in others], 1)[:, :, skip:] - z[:, None, skip:]
+        return row
+
+
+def train(out, total, size=8, lr=0.004, seed=2, own_from=0.6, own_share=0.35, reuse=3, tell=2.0):
+    """Teacher forcing with roughened context; from `own_from` of the run on also with what the model itself generates.
+
+    Shapes differ little in the latents (circle and square by 3 % of the variance), so an error towards another shape
+    counts by itself, `tell` times. Each rollout of its own serves `reuse` steps.
+    """
     torch.manual_seed(seed)
     tokens = tokenizer(out / "tokenizer")
     model = Model(tokens.inner.get_vocab_size())
-    average, opt = Average(model, 0.998), optimizer(model, lr)
+    average, opt = Average(model, 0.99), optimizer(model, lr)
     path, start = out / "flow.pt", 0
     if path.exists():
         state = torch.load(path)
         model.load_state_dict(state["model"])
         opt.load_state_dict(state["opt"])
         average.weights, average.steps, start = state["average"], state["step"], state["step"]
-    log, sets = Log("flow"), None
+    log, source, rollouts = Log("flow"), Rows(out, tokens, size), []
     for step in range(start, total):
-        if sets is None or step % 200 == 0:
-            sets = [latents.load(out / name) for name in ("anywhere", "openings")]
-            if not (out / "statistics.pt").exists():
-                statistics(out / "statistics.pt", sets[0]["z"])
-            mean, std = (v.view(1, 1, -1, 1, 1) for v in torch.load(out / "statistics.pt"))
         rng = np.random.default_rng((seed, step))
-        kind = rng.random()
-        first = kind < 0.35  # only first chunks, where nothing but the prompt says what to draw
-        opening = first or kind < 0.6
-        data = sets[opening]
-        # A row without its start stands for any window.
-        chunks = range(0, 1) if first else range(0, latents.CHUNKS) if opening else range(1, latents.CHUNKS)
-        skip = 0 if opening else 1
-        rows = rng.integers(len(data["z"]), size=5 * size if first else size)
-        z = (data["z"][rows].float() - mean) / std
-        z = z.unflatten(1, (latents.CHUNKS, latents.FRAMES))[:, chunks.start:chunks.stop]
-        ids, which = prompts(tokens, data, rows, chunks, rng)
-        levels = torch.tensor(rng.choice(len(SIGMAS), (len(rows), len(chunks) - skip), p=(0.4, 0.25, 0.2, 0.15)))
-        sigma = torch.tensor(SIGMAS)[levels]
-        target = z[:, skip:]
-        noise = torch.randn_like(target)
-        hidden = hidden_per_chunk(model, ids, which)
-        s = sigma[..., None, None, None, None]
         own = step >= own_from * total and rng.random() < own_share
-        if own:
-            context, inputs = own_steps(model, z, hidden, chunks, noise, skip)
-            noisy = torch.take_along_dim(inputs, levels[:, :, None, None, None, None, None], 2)[:, :, 0]
+        if own and rollouts:
+            row = rollouts.pop()
         else:
-            noisy = (1 - s) * target + s * noise
-            rough = rng.uniform(0, 0.2, size=(len(rows), 1, 1, 1, 1, 1)) * (rng.random((len(rows), 1, 1, 1, 1, 1)) < 0.7)
+            row = source.draw(rng)
+            if own:
+                with torch.no_grad():
+                    hidden = hidden_per_chunk(model, row["ids"], row["which"])
+                made = own_steps(model, row["z"], hidden, row["chunks"], torch.randn_like(row["z"][:, row["skip"]:]), row["skip"])
+                row["context"], row["inputs"] = made
+                rollouts = [row] * (reuse - 1)
+        z, chunks, skip, apart = (row[k] for k in ("z", "chunks", "skip", "apart"))
+        target = z[:, skip:]
+        levels = torch.tensor(rng.choice(len(SIGMAS), target.shape[:2], p=(0.35, 0.2, 0.2, 0.25)))
+        sigma = torch.tensor(SIGMAS)[levels]
+        s = sigma[..., None, None, None, None]
+        if own:
+            context = row["context"]
+            noisy = torch.take_along_dim(row["inputs"], levels[:, :, None, None, None, None, None], 2)[:, :, 0]
+        else:
+            noisy = (1 - s) * target + s * torch.randn_like(target)
+            rough = rng.uniform(0, 0.2, size=(len(z), 1, 1, 1, 1, 1)) * (rng.random((len(z), 1, 1, 1, 1, 1)) < 0.7)
             context = z + torch.from_numpy(rough).float() * torch.randn_like(z)
         start_frame = chunks.start * latents.FRAMES
         flow = model.transformer.teacher_forced(
-            context, noisy[:, None], 1000 * sigma[:, None], hidden,
+            context, noisy[:, None], 1000 * sigma[:, None], hidden_per_chunk(model, row["ids"], row["which"]),
             range(start_frame, start_frame + latents.FRAMES * len(chunks)), window=WINDOW, skip=skip)[:, 0]
-        squares = (flow - (noisy - target) / s).square()
+        error = noisy - s * flow - target  # of the clean chunk
         background = target.flatten(-2).median(-1).values[..., None, None]
         shape = ((target - background).square().mean(3, keepdim=True) > 0.2).float()
-        each = (squares * (1 + 3 * shape)).mean((2, 3, 4, 5))  # where the shape is, errors count more
+        each = (error.square() * (1 + 3 * shape)).mean((2, 3, 4, 5))  # where the shape is, errors count more
         # Late in a rollout of its own the model cannot come back to the truth; low levels must not dwell on that.
-        loss = (each * (1.5 * sigma**2 if own else sigma)).mean()
+        loss = (each * (1.5 if own else 1 / sigma)).mean()
+        figures = {}
+        if apart is not None:
+            size2 = apart.square().sum((3, 4, 5, 6))
+            known = (size2 > 1).float()
+            towards = (error[:, None] * apart).sum((3, 4, 5, 6)) / size2.clamp(min=1)  # 0: the right shape, 1: the other one
+            loss = loss + tell * (towards.square() * known).sum() / known.sum().clamp(min=1)
+            figures["towards"] = towards.detach().abs()[known > 0]
         loss.backward()
-        norm = opt.step(schedule(step, total))
+        norm = opt.step(schedule(step, total, warmup=50, tail=0.6, floor=0.01))
         average.update(model)
-        error = (squares.mean((2, 3, 4, 5)) * sigma**2).detach()
-        later = slice(1 - skip, None)
-        figures = {f"x0@{v}": error[:, later][sigma[:, later] == v] for v in SIGMAS}
-        if opening:
-            figures |= {f"first@{v}": error[:, 0][sigma[:, 0] == v] for v in (1.0, 0.5)}
+        squares = error.detach().square().mean((2, 3, 4, 5))
+        after = slice(1 if chunks.start == 0 else 0, None)
+        figures |= {f"x0@{v}": squares[:, after][sigma[:, after] == v] for v in SIGMAS}
+        if chunks.start == 0:
+            figures |= {f"first@{v}": squares[:, 0][sigma[:, 0] == v] for v in SIGMAS}
         log.add(step, loss=loss, norm=norm, **{("own " if own else "") + k: v.mean() for k, v in figures.items() if len(v)})
-        if (step + 1) % 50 == 0 or step + 1 == total:
+        if (step + 1) % 100 == 0 or step + 1 == total:
             save(path, model=model.state_dict(), opt=opt.state_dict(), average=average.weights, step=step + 1)
-        yield step

@@ -5,9 +5,20 @@ numbers when the first frame, which alone stands for one video frame, is kept ap
 training runs. `Decoder.stream` is the piecewise form.
 """
 
+import numpy as np
 import torch
 from torch import nn
 import torch.nn.functional as F
+
+
+def to_tensor(frames):
+    """uint8 [..., T, H, W, 3] to float [..., 3, T, H, W] in [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(frames, -1, -4))).float() / 127.5 - 1
+
+
+def to_frames(video):
+    """Float [3, T, H, W] to uint8 [T, H, W, 3]."""
+    return ((video.detach().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 3, 0).contiguous().numpy()
 
 
 def conv3d(x, weight, bias, stride, spatial):
@@ -54,7 +65,8 @@ class RMSNorm(nn.Module):
         self.gamma = nn.Parameter(torch.ones(dim, 1, 1) if images else torch.ones(dim, 1, 1, 1))
 
     def forward(self, x):
-        return F.normalize(x, dim=1) * self.scale * self.gamma
+        # F.normalize says the same, and its norm over channels takes a fifth of a training step on a CPU.
+        return x * x.square().sum(1, keepdim=True).clamp(min=1e-24).rsqrt() * (self.scale * self.gamma)
 
 
 class ResBlock(nn.Module):
