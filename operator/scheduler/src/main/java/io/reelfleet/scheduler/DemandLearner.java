@@ -18,6 +18,9 @@ final class DemandLearner implements Learner {
     /** Over- and underspending is made good over an hour of the present load, at least. */
     private static final double HORIZON_SECONDS = 7_200;
 
+    /** And over this share of what has been seen so far. */
+    private static final double HORIZON_SHARE = 0.25;
+
     /**
      * What rules did at other load levels counts like so many seconds at this one: little data must
      * not decide alone.
@@ -30,16 +33,26 @@ final class DemandLearner implements Learner {
     /** The price is set anew when so much more demand has been seen, as a share. */
     private static final double MORE_SEEN = 1.005;
 
-    private static final double LEAST_PRICE = 0.02;
-
     /**
-     * No late session-second is worth more GPU-seconds: four workers kept for a minute to spare one
-     * session one late second.
+     * The price at which usual loads keep a budget, times that budget: lateness falls about as the
+     * price rises.
      */
-    private static final double MOST_PRICE = 240;
+    private static final double USUAL_PRICE = 0.04;
+
+    /** How far from the usual price what has been seen may lead. */
+    private static final double FAR = 8;
+
+    /** The power with which the price follows the share of the budget that has been used. */
+    private static final double FIRMNESS = 3;
 
     /** Added to the time since a cold start before growth is taken to go on: seconds. */
     private static final double COLD_SECONDS = 5;
+
+    /**
+     * Late chunks per wait beyond its length: half a chunk because chunks come whole, and the time
+     * in which state comes back.
+     */
+    private static final double CHUNKS_PER_WAIT = 0.75;
 
     private static final double TICK_SECONDS = 5;
     private static final double LONGEST_TICK_SECONDS = 600;
@@ -62,6 +75,7 @@ final class DemandLearner implements Learner {
     private int chosenLevel = -1;
     private int chosen;
     private double tick = TICK_SECONDS;
+
     private Outlook outlook = Outlook.NONE;
     private int texted = -1;
     private String text = "";
@@ -70,9 +84,10 @@ final class DemandLearner implements Learner {
         capacity = pool.capacity();
         startUp = Math.max(0.1, pool.startUpMillis() / 1000.0);
         budget = Math.max(1e-5, pool.lateBudget());
-        panel = new RulePanel(capacity, startUp, Double.POSITIVE_INFINITY);
-        prior = Prior.of(capacity, startUp);
-        price = Math.clamp(0.05 / budget, LEAST_PRICE, MOST_PRICE);
+        double perWait = CHUNKS_PER_WAIT * pool.chunkIntervalMillis() / 1000.0;
+        panel = new RulePanel(capacity, startUp, perWait, Double.POSITIVE_INFINITY);
+        prior = Prior.of(capacity, startUp, perWait);
+        price = USUAL_PRICE / budget;
     }
 
     @Override
@@ -141,12 +156,11 @@ final class DemandLearner implements Learner {
     }
 
     private void price(double shared, double dueSeconds, double lateSeconds) {
-        double ahead = Math.max(HORIZON_SECONDS * Math.max(1, panel.meanDemand()), dueSeconds);
-        double target = (budget * AIM * (dueSeconds + ahead) - lateSeconds) / ahead;
-        target = Math.max(target, budget / 10);
-        double low = price / 4;
-        double high = price * 4;
-        for (int i = 0; i < 7; i++) {
+        double target = budget * AIM;
+        double usual = USUAL_PRICE / budget;
+        double low = usual / FAR;
+        double high = usual * FAR;
+        for (int i = 0; i < 9; i++) {
             double middle = Math.sqrt(low * high);
             double late = 0;
             double due = 0;
@@ -165,7 +179,12 @@ final class DemandLearner implements Learner {
                 low = middle;
             }
         }
-        price = Math.clamp(high, LEAST_PRICE, MOST_PRICE);
+        double ahead =
+                Math.max(
+                        HORIZON_SECONDS * Math.max(1, panel.meanDemand()),
+                        dueSeconds * HORIZON_SHARE);
+        double used = (lateSeconds + target * ahead) / (target * (dueSeconds + ahead));
+        price = high * Math.pow(used, FIRMNESS);
     }
 
     private int best(int level, double at, double shared) {

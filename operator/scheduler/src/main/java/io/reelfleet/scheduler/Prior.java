@@ -25,20 +25,21 @@ final class Prior {
     final double[] due = new double[RulePanel.LEVELS];
     final double[] seconds = new double[RulePanel.LEVELS];
 
-    private record Key(int capacity, double startUp) {}
+    private record Key(int capacity, double startUp, double perWait) {}
 
     /** The prior of pools with this capacity and start-up time, seconds; made once. */
-    static Prior of(int capacity, double startUp) {
+    static Prior of(int capacity, double startUp, double perWait) {
         return MADE.computeIfAbsent(
-                new Key(capacity, startUp), key -> new Prior(key.capacity(), key.startUp()));
+                new Key(capacity, startUp, perWait),
+                key -> new Prior(key.capacity(), key.startUp(), key.perWait()));
     }
 
-    private Prior(int capacity, double startUp) {
-        int n = new RulePanel(capacity, startUp, 0).size();
+    private Prior(int capacity, double startUp, double perWait) {
+        int n = new RulePanel(capacity, startUp, perWait, 0).size();
         cost = new double[RulePanel.LEVELS][n];
         late = new double[RulePanel.LEVELS][n];
         for (int scale = 0; scale <= HIGHEST; scale++) {
-            RulePanel panel = new RulePanel(capacity, startUp, 0);
+            RulePanel panel = new RulePanel(capacity, startUp, perWait, 0);
             play(panel, 0.35 * Math.pow(2, scale), scale);
             for (int c = 0; c < RulePanel.LEVELS; c++) {
                 seconds[c] += panel.levelSeconds[c];

@@ -36,6 +36,7 @@ final class RulePanel {
 
     private final double capacity;
     private final double startUp;
+    private final double perWait;
     private final Rule[] rules;
     private final int n;
     private final int[] signal;
@@ -76,9 +77,12 @@ final class RulePanel {
     /**
      * @param capacity sessions per worker
      * @param startUp seconds from request to ready
+     * @param perWait late seconds that each wait costs beyond its length: chunks come whole, and a
+     *     state that had to give way must come back
      * @param countFrom the instant from which lateness counts: before, no rule could have helped
      */
-    RulePanel(int capacity, double startUp, double countFrom) {
+    RulePanel(int capacity, double startUp, double perWait, double countFrom) {
+        this.perWait = perWait;
         this.capacity = capacity;
         this.startUp = startUp;
         this.countFrom = countFrom;
@@ -179,6 +183,9 @@ final class RulePanel {
             pass(now);
         }
         time = now;
+        if (demandNow > demand && now > countFrom) {
+            waits(demandNow);
+        }
         demand = demandNow;
         double past = past(now);
         for (int s = 0; s < SIGNALS.length; s++) {
@@ -195,6 +202,20 @@ final class RulePanel {
             int w = v <= 0 ? 0 : (int) Math.ceil(v / capacity - 1e-9);
             if (w != want[e]) {
                 wants(e, w, now);
+            }
+        }
+    }
+
+    /** Who comes to find all ready workers full waits. */
+    private void waits(double demandNow) {
+        double more = demandNow - demand;
+        double[] l = late[level()];
+        for (int e = 0; e < n; e++) {
+            double excess = demandNow - capacity * ready[e];
+            if (excess > 0) {
+                double missed = perWait * Math.min(excess, more);
+                l[e] += missed;
+                totalLate[e] += missed;
             }
         }
     }

@@ -175,6 +175,9 @@ public final class Simulation {
         fleet.advance(to);
         if (firstReady == Long.MAX_VALUE) {
             fleet.lateness(fleet.dueSeconds(), 0);
+        } else {
+            // As in production: what was measured, chunk by chunk, in the place of the fluid model.
+            fleet.lateness(fleet.dueSeconds(), late * interval / 1000.0);
         }
     }
 
