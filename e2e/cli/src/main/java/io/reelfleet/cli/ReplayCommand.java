@@ -1,6 +1,8 @@
 package io.reelfleet.cli;
 
+import io.reelfleet.replay.Trace;
 import io.reelfleet.replay.TraceException;
+import io.reelfleet.replay.production.DecisionRecord;
 import io.reelfleet.replay.report.Comparison;
 import io.reelfleet.replay.report.Contender;
 import io.reelfleet.replay.report.ReplayPlots;
@@ -9,8 +11,10 @@ import io.reelfleet.replay.report.Results;
 import io.reelfleet.replay.report.ResultsJson;
 import io.reelfleet.replay.report.ResultsTable;
 import io.reelfleet.replay.sim.Conditions;
+import io.reelfleet.replay.sim.MeasuredLatency;
 import io.reelfleet.replay.sim.StartUp;
 import io.reelfleet.replay.sim.Workload;
+import io.reelfleet.scheduler.LatencyProfile;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
@@ -36,12 +40,17 @@ import picocli.CommandLine.Spec;
         sortOptions = false)
 final class ReplayCommand implements Callable<Integer> {
     private static final int MOST_THREADS = 4;
+    private static final int DEFAULT_CAPACITY = 4;
+
+    /** 12 frames at 16 per second. */
+    private static final long INTERVAL_MILLIS = 750;
 
     @Option(
             names = "--trace",
             paramLabel = "FILE",
             required = true,
-            description = "The sessions: a CSV file (session,burst,start_s,end_s).")
+            description =
+                    "The sessions: a CSV file (session,burst,start_s,end_s), or the operator's decision records (t_s,kind,worker,session): what production did is then shown beside the policies.")
     private Path trace;
 
     @Option(
@@ -56,10 +65,16 @@ final class ReplayCommand implements Callable<Integer> {
     @Option(
             names = "--capacity",
             paramLabel = "C",
-            defaultValue = "4",
             description =
-                    "Most active sessions one GPU serves inside the latency target (default: ${DEFAULT-VALUE}).")
-    private int capacity;
+                    "Most active sessions one GPU serves inside the latency target (default: 4, or what --latency gives).")
+    private Integer capacity;
+
+    @Option(
+            names = "--latency",
+            paramLabel = "FILE",
+            description =
+                    "Chunk latency as an engine measured it, n,seconds on each line (default: 0.75 s x n / C).")
+    private Path latency;
 
     @Option(
             names = "--startup",
@@ -115,7 +130,7 @@ final class ReplayCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException, InterruptedException {
-        if (capacity < 1 || capacity > 1_000) {
+        if (capacity != null && (capacity < 1 || capacity > 1_000)) {
             throw wrong("--capacity is " + capacity + ": write a number from 1 to 1000");
         }
         if (scale < 1 || scale > 10_000) {
@@ -132,12 +147,28 @@ final class ReplayCommand implements Callable<Integer> {
         Comparison comparison;
         List<Contender> contenders;
         try {
-            StartUp start = startUp();
-            Workload work = Workload.read(trace, scale, seed);
-            Conditions world = Conditions.comparison(capacity, start, seed).failing(workerLife);
+            Conditions world = world();
+            Optional<DecisionRecord> production =
+                    DecisionRecord.is(trace)
+                            ? Optional.of(DecisionRecord.read(trace))
+                            : Optional.empty();
+            Optional<Trace> seen =
+                    production.isPresent()
+                            ? Optional.of(production.get().trace())
+                            : Optional.empty();
+            Workload work =
+                    seen.isPresent()
+                            ? Workload.of(seen.get(), scale, seed)
+                            : Workload.read(trace, scale, seed);
             comparison =
                     new Comparison(trace.getFileName().toString(), scale, work, world, lateBudgets);
             contenders = comparison.contenders(policies);
+            if (production.isPresent()) {
+                comparison.beside(
+                        production
+                                .get()
+                                .outcome(seen.get(), world.intervalMillis(), world.latency()));
+            }
         } catch (TraceException e) {
             throw wrong(e.getMessage());
         } catch (IllegalArgumentException e) {
@@ -169,6 +200,23 @@ final class ReplayCommand implements Callable<Integer> {
             terminal.print("\r" + done + " of " + all + " policies" + (done == all ? "\r" : ""));
             terminal.flush();
         }
+    }
+
+    private Conditions world() throws TraceException {
+        StartUp start = startUp();
+        if (latency == null) {
+            return Conditions.comparison(
+                            capacity == null ? DEFAULT_CAPACITY : capacity, start, seed)
+                    .failing(workerLife);
+        }
+        LatencyProfile measured = MeasuredLatency.read(latency);
+        return Conditions.of(
+                        capacity == null ? measured.capacity(INTERVAL_MILLIS) : capacity,
+                        INTERVAL_MILLIS,
+                        measured,
+                        start,
+                        seed)
+                .failing(workerLife);
     }
 
     private StartUp startUp() throws TraceException {

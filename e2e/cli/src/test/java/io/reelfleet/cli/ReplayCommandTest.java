@@ -83,6 +83,7 @@ class ReplayCommandTest {
                 "--policy least-loadd+hpa|there is no policy \"least-loadd+hpa\"",
                 "--startup -1|--startup is -1: write seconds",
                 "--startup none.txt|none.txt does not exist",
+                "--latency none.csv|none.csv does not exist",
                 "--late-budget 1.5|--late-budget is 1.5: write a share",
                 "--late-budget NaN|--late-budget is NaN: write a share",
                 "--scale 0|--scale is 0: write a number from 1",
@@ -92,6 +93,48 @@ class ReplayCommandTest {
     void aBadOptionIsRefusedWithWhatToWriteInstead(String option, String sentence)
             throws Exception {
         refused(sentence, trace(HEADER + "a,0,0,100\n"), option.split(" "));
+    }
+
+    @Test
+    void whatProductionDidStandsBesideThePolicies() throws Exception {
+        Path record =
+                trace(
+                        """
+                        t_s,kind,worker,session
+                        0.000,gpu_requested,w1,
+                        30.000,gpu_ready,w1,
+                        30.000,wanted,,a
+                        30.000,place,w1,a
+                        300.000,unplace,w1,a
+                        300.000,closed,,a
+                        600.000,gpu_released,w1,
+                        """);
+
+        int code = run(record, "--policy", "least-loaded+hpa");
+
+        assertThat(err.toString()).isEmpty();
+        assertThat(code).isZero();
+        assertThat(out.toString())
+                .containsPattern("production\\+recorded +0.000 .* 0.2 ")
+                .contains("least-loaded+hpa");
+    }
+
+    @Test
+    void theChunkModelCanBeMeasured() throws Exception {
+        Path measured = folder.resolve("latency.csv");
+        Files.writeString(measured, "n,seconds\n1,0.3\n2,0.5\n3,0.7\n4,1.0\n");
+
+        int code =
+                run(
+                        trace(HEADER + "a,0,0,100\n"),
+                        "--policy",
+                        "least-loaded+static-peak",
+                        "--latency",
+                        measured.toString());
+
+        assertThat(err.toString()).isEmpty();
+        assertThat(code).isZero();
+        assertThat(out.toString()).contains("C = 3").containsPattern("static-peak +0.000 +0.300");
     }
 
     private void refused(String sentence, Path trace, String... options) {

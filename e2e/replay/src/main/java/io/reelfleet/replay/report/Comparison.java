@@ -30,6 +30,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * Runs policies over one workload and checks each against the lower bounds: rivals side by side,
@@ -53,6 +54,7 @@ public final class Comparison {
     private final List<Double> lateBudgets;
     private final DemandCurve curve;
     private final LowerBounds bounds;
+    private final List<Results.Row> recorded = new ArrayList<>();
 
     /** A comparison on a workload; {@code trace} names it for people. */
     public Comparison(
@@ -195,6 +197,21 @@ public final class Comparison {
                         : near + ", or all");
     }
 
+    /** Puts what was done in production beside the policies. */
+    public void beside(Outcome production) {
+        recorded.add(
+                new Results.Row(
+                        new Contender(
+                                "production+recorded",
+                                Kind.OWN,
+                                OptionalDouble.empty(),
+                                false,
+                                () -> {
+                                    throw new IllegalStateException("it has been run");
+                                }),
+                        production));
+    }
+
     /** The bounds of this workload. */
     public LowerBounds bounds() {
         return bounds;
@@ -255,7 +272,8 @@ public final class Comparison {
                 curve,
                 bounds,
                 lateBudgets,
-                contenders.stream().map(c -> rows.get(c.name())).toList());
+                Stream.concat(recorded.stream(), contenders.stream().map(c -> rows.get(c.name())))
+                        .toList());
     }
 
     private Results.Row run(Contender c, Optional<Path> records) throws IOException {

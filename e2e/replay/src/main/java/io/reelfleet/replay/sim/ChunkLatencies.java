@@ -18,6 +18,15 @@ public final class ChunkLatencies {
         this.profile = profile;
     }
 
+    /** Those of chunks that were measured one by one, seconds. */
+    public static ChunkLatencies measured(LatencyProfile profile, double[] seconds) {
+        ChunkLatencies all = new ChunkLatencies(profile);
+        for (double s : seconds) {
+            all.waited(1000 * s);
+        }
+        return all;
+    }
+
     void shared(int n, long chunks) {
         if (n >= shared.length) {
             shared = Arrays.copyOf(shared, Math.max(2 * shared.length, n + 1));

@@ -7,8 +7,10 @@ import io.reelfleet.replay.Burst;
 import io.reelfleet.replay.Trace;
 import io.reelfleet.replay.TraceSession;
 import io.reelfleet.replay.bound.DemandCurve;
+import io.reelfleet.replay.production.DecisionRecord;
 import io.reelfleet.replay.rival.Rivals;
 import io.reelfleet.scheduler.LeastLoadedPolicy;
+import io.reelfleet.scheduler.MigrationAwarePolicy;
 import io.reelfleet.scheduler.Policy;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -56,6 +58,8 @@ class JournalTest {
 
         check(trace, work, new LeastLoadedPolicy(), false, 0);
         check(trace, work, new LeastLoadedPolicy(), false, 120);
+        check(trace, work, new MigrationAwarePolicy(), false, 0);
+        check(trace, work, new MigrationAwarePolicy(), false, 120);
     }
 
     private void check(Trace trace, Workload work, Policy policy, boolean free, double life)
@@ -70,11 +74,13 @@ class JournalTest {
                             : Simulation.run(work, policy, 0.01, world, journal);
         }
 
-        JournalCheck check = JournalCheck.of(csv, trace, 0.75, 4);
+        DecisionRecord.Account check =
+                DecisionRecord.read(csv).account(trace, 750, world.latency());
 
         assertThat(check.gpuSeconds()).isCloseTo(outcome.gpuSeconds(), within(1e-6));
         assertThat(check.due()).isEqualTo(outcome.due());
         assertThat(check.late()).isEqualTo(outcome.late());
+        assertThat(check.scaleChanges()).isEqualTo(outcome.scaleChanges());
         assertThat(outcome.late()).isPositive();
         assertThat(Files.size(csv)).isPositive();
     }

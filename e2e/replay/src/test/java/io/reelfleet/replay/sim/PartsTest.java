@@ -9,6 +9,7 @@ import io.reelfleet.replay.Trace;
 import io.reelfleet.replay.TraceException;
 import io.reelfleet.replay.TraceReader;
 import io.reelfleet.replay.TraceSession;
+import io.reelfleet.scheduler.LatencyProfile;
 import java.io.Reader;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -188,5 +189,29 @@ class PartsTest {
                 .isInstanceOf(TraceException.class)
                 .hasMessageContaining("write ")
                 .hasMessageContaining("startup.txt");
+    }
+
+    @Test
+    void aMeasuredLatencyIsInterpolatedAndNeverFalls() throws Exception {
+        Path file = folder.resolve("latency.csv");
+        Files.writeString(file, "n,seconds\n2,0.2\n4,0.6\n5,0.55\n");
+
+        LatencyProfile profile = MeasuredLatency.read(file);
+
+        assertThat(profile.at(1)).isCloseTo(100, within(1e-9));
+        assertThat(profile.at(3)).isCloseTo(400, within(1e-9));
+        assertThat(profile.at(5)).isCloseTo(600, within(1e-9));
+        assertThat(profile.capacity(750)).isGreaterThanOrEqualTo(5);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", "1\n", "0,1\n", "1,NaN\n", "1,-2\n", "1,1\n1,2\n", "x,1\n"})
+    void aMeasuredLatencyThatIsNoneIsRefusedInASentence(String text) throws Exception {
+        Path file = folder.resolve("latency.csv");
+        Files.writeString(file, text);
+
+        assertThatThrownBy(() -> MeasuredLatency.read(file))
+                .isInstanceOf(TraceException.class)
+                .hasMessageContaining("latency.csv");
     }
 }

@@ -1,0 +1,2 @@
+/** Tests of the package's behaviour. */
+package io.reelfleet.replay.production;
