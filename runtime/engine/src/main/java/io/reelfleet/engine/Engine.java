@@ -12,6 +12,7 @@ import io.reelfleet.engine.model.TextEncoderConfig;
 import io.reelfleet.engine.model.TransformerConfig;
 import io.reelfleet.engine.model.VaeConfig;
 import io.reelfleet.engine.model.VideoDecoder;
+import io.reelfleet.engine.model.VideoEncoder;
 import io.reelfleet.engine.tensor.Tensors;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -36,6 +37,7 @@ public final class Engine implements AutoCloseable {
     /** Changes whenever this engine's arithmetic does. */
     private static final String BUILD = "reelfleet-engine-1";
 
+    private final Path folder;
     private final EngineOptions options;
     private final GenerationSettings settings;
     private final ModelDescription description;
@@ -52,6 +54,9 @@ public final class Engine implements AutoCloseable {
 
     /** Null until it is measured. */
     private BatchCap batchCap;
+
+    /** Null until the first image. */
+    private VideoEncoder encoder;
 
     /** Null until they are measured. */
     private OffloadCosts offloadCosts;
@@ -99,6 +104,7 @@ public final class Engine implements AutoCloseable {
             VideoDecoder decoder = VideoDecoder.load(path, vaeConfig, rows, columns);
             opened.add(decoder);
             return new Engine(
+                    path,
                     folder.revision(),
                     options,
                     settings,
@@ -132,6 +138,7 @@ public final class Engine implements AutoCloseable {
     }
 
     private Engine(
+            Path folder,
             String revision,
             EngineOptions options,
             GenerationSettings settings,
@@ -139,6 +146,7 @@ public final class Engine implements AutoCloseable {
             VideoDecoder decoder,
             TextEncoder textEncoder,
             PromptTokenizer tokenizer) {
+        this.folder = folder;
         this.options = options;
         this.settings = settings;
         this.transformer = transformer;
@@ -156,7 +164,7 @@ public final class Engine implements AutoCloseable {
                 pages * PagePool.pageBytes(tokens, transformer.config().dim())
                         + transformer.crossBytes(settings.textLen())
                         + decoder.stateBytes()
-                        + (long) Float.BYTES * latentCount();
+                        + (long) Float.BYTES * latentCount() * (1 + rememberedChunks());
         this.pool =
                 new PagePool(
                         capacity(options.deviceMemoryBytes() - weights, sessionBytes, pages),
@@ -177,6 +185,13 @@ public final class Engine implements AutoCloseable {
                         sessionBytes,
                         settings.controls(),
                         settings.maxPromptTokens());
+    }
+
+    /** Chunks whose clean latents a session keeps: those of its window and its sink. */
+    private int rememberedChunks() {
+        int frames = settings.framesPerChunk();
+        return Math.ceilDiv(settings.windowFrames(), frames)
+                + Math.ceilDiv(settings.sinkFrames(), frames);
     }
 
     /** Pages of as many whole sessions as fit, in the device and in this machine. */
@@ -261,6 +276,84 @@ public final class Engine implements AutoCloseable {
         } catch (RuntimeException e) {
             device.release(description.sessionBytes());
             throw e;
+        }
+    }
+
+    /**
+     * Starts a session that goes on from another's chunk: with its seed the same video, with
+     * another seed or prompt one that parts from it there.
+     *
+     * @param parameters of the new session
+     * @param nextChunk the chunk to go on with
+     * @param stored the other's chunks of {@link EngineSession#rebuildSet}
+     */
+    public EngineSession fork(
+            SessionParameters parameters, long nextChunk, List<StoredChunk> stored)
+            throws DoesNotFitException, InvalidPromptException {
+        EngineSession session = open(parameters);
+        try {
+            session.rebuild(nextChunk, stored);
+            session.setPrompt(parameters.prompt());
+            return session;
+        } catch (RuntimeException e) {
+            session.close();
+            throw e;
+        }
+    }
+
+    /**
+     * The latent of a still picture, {@code [1, channels, height, width]}; the caller owns it. The
+     * encoder's weights are loaded for the first picture.
+     */
+    Tensor encode(VideoFrames image) throws InvalidImageException {
+        if (!settings.controls().contains("reference")) {
+            throw new InvalidImageException(
+                    "model " + settings.name() + " takes no images (control reference)");
+        }
+        if (image.count() != 1
+                || image.width() != settings.width()
+                || image.height() != settings.height()
+                || image.rgb().length != 3 * settings.width() * settings.height()) {
+            throw new InvalidImageException(
+                    "the image is "
+                            + image.width()
+                            + " x "
+                            + image.height()
+                            + " pixels, the model's video "
+                            + settings.width()
+                            + " x "
+                            + settings.height()
+                            + ": scale it to that");
+        }
+        if (encoder == null) {
+            try {
+                Path config = folder.resolve("vae").resolve("config.json");
+                encoder = VideoEncoder.load(folder, VaeConfig.read(config));
+            } catch (ModelException e) {
+                throw new InvalidImageException(
+                        "model " + settings.name() + " has no usable encoder: " + e.getMessage(),
+                        e);
+            }
+        }
+        float[] values = new float[image.rgb().length];
+        int pixels = settings.width() * settings.height();
+        for (int i = 0; i < pixels; i++) {
+            for (int colour = 0; colour < 3; colour++) {
+                values[colour * pixels + i] = (image.rgb()[3 * i + colour] & 0xff) / 127.5f - 1;
+            }
+        }
+        try (InferenceMode _ = new InferenceMode(true)) {
+            return Tensors.owned(
+                    () ->
+                            encoder.encode(
+                                            Tensors.of(
+                                                    values,
+                                                    3,
+                                                    1,
+                                                    settings.height(),
+                                                    settings.width()))
+                                    .permute(1, 0, 2, 3)
+                                    .contiguous());
         }
     }
 
@@ -491,6 +584,9 @@ public final class Engine implements AutoCloseable {
         trim();
         host.close();
         pool.close();
+        if (encoder != null) {
+            encoder.close();
+        }
         decoder.close();
         transformer.close();
         textEncoder.close();

@@ -22,12 +22,16 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.InferenceMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * A video being generated. It advances one denoising step at a time; its state is on the device,
  * or, suspended, in host memory.
  */
 public final class EngineSession implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(EngineSession.class);
+
     private final Engine engine;
     private final SessionParameters parameters;
     private final FewStepSchedule schedule;
@@ -38,7 +42,14 @@ public final class EngineSession implements AutoCloseable {
     private String promptInForce;
     private String pendingPrompt;
     private long[] pendingIds;
+    private PromptSwitch pendingSwitch = PromptSwitch.KEEP_CACHE;
     private NoiseFeed noise;
+
+    /** The given first frame, {@code [1, channels, height, width]}; null where there is none. */
+    private Tensor firstFrame;
+
+    /** Clean latents of the chunks in the window and the sink, by number. */
+    private final TreeMap<Long, Tensor> recent = new TreeMap<>();
 
     /** Counts the prompts that were put in force. */
     private long promptVersion;
@@ -153,12 +164,18 @@ public final class EngineSession implements AutoCloseable {
             applyPrompt();
             int count = engine.settings().framesPerChunk();
             cache.beginChunk(chunk * count, count);
-            latents = Tensors.owned(() -> noiseTensor(0));
+            latents = Tensors.owned(() -> withGiven(noiseTensor(0)));
             step = 0;
             transformerSeconds = 0;
         }
         boolean clean = step == schedule.steps();
-        return new StepItem(latents, clean ? 0 : schedule.timesteps()[step], cache, prompt, clean);
+        return new StepItem(
+                latents,
+                clean ? 0 : schedule.timesteps()[step],
+                cache,
+                prompt,
+                clean,
+                clean ? 0 : givenFrames());
     }
 
     /** Takes the transformer's answer: the flow of a denoising step, null after the clean pass. */
@@ -172,7 +189,7 @@ public final class EngineSession implements AutoCloseable {
             return true;
         }
         Tensor before = latents;
-        latents = Tensors.owned(() -> denoised(before, flow));
+        latents = Tensors.owned(() -> withGiven(denoised(before, flow)));
         before.close();
         step++;
         return false;
@@ -191,6 +208,39 @@ public final class EngineSession implements AutoCloseable {
         return x0.mul(new Scalar(1 - sigma)).add_(noiseTensor(step + 1), new Scalar(sigma));
     }
 
+    private int givenFrames() {
+        return firstFrame != null && chunk == 0 ? 1 : 0;
+    }
+
+    /** The same with the given first frame in its place. */
+    private Tensor withGiven(Tensor x) {
+        if (givenFrames() > 0) {
+            x.narrow(0, 0, 1).copy_(firstFrame);
+        }
+        return x;
+    }
+
+    /**
+     * Lets the video begin with a picture (image to video): it is the first frame, and the others
+     * of the first chunk are generated beside it.
+     *
+     * @param image one frame of the video's size
+     * @throws InvalidImageException if the model takes no images or not this one
+     * @throws IllegalStateException if the first chunk has begun
+     */
+    public void setFirstFrame(VideoFrames image) throws InvalidImageException {
+        requireOpen();
+        if (chunk > 0 || latents != null || finished != null) {
+            throw new IllegalStateException(
+                    "session " + parameters.uid() + " has begun: a first frame comes before that");
+        }
+        Tensor encoded = engine.encode(image);
+        if (firstFrame != null) {
+            firstFrame.close();
+        }
+        firstFrame = encoded;
+    }
+
     private Tensor noiseTensor(int at) {
         int[] shape = engine.latentShape();
         return Tensors.of(noise.noise(chunk, at), shape[0], shape[1], shape[2], shape[3]);
@@ -207,7 +257,52 @@ public final class EngineSession implements AutoCloseable {
             promptInForce = pendingPrompt;
             pendingPrompt = null;
             pendingIds = null;
+            if (pendingSwitch == PromptSwitch.REFRESH_CACHE) {
+                refreshCache();
+            }
+            pendingSwitch = PromptSwitch.KEEP_CACHE;
         }
+    }
+
+    /** Runs the window's clean latents again, under the prompt that is in force now. */
+    private void refreshCache() {
+        for (long frame : cache.cachedFrames()) {
+            if (!recent.containsKey(frame / engine.settings().framesPerChunk())) {
+                LOG.info(
+                        "session {}: its cache keeps the old prompt, for the latents of latent frame {} are not here",
+                        parameters.uid(),
+                        frame);
+                return;
+            }
+        }
+        cache.clear();
+        for (Map.Entry<Long, Tensor> each : recent.entrySet()) {
+            replay(each.getKey(), each.getValue(), prompt);
+        }
+    }
+
+    /** Keeps a chunk's clean latents as long as its frames are in the window, or in the sink. */
+    private void remember(long number, Tensor clean) {
+        Tensor old = recent.put(number, Tensors.owned(clean::clone));
+        if (old != null) {
+            old.close();
+        }
+        recent.entrySet()
+                .removeIf(
+                        each -> {
+                            boolean leaves =
+                                    each.getKey() >= sinkChunks()
+                                            && each.getKey() <= number - windowChunks();
+                            if (leaves) {
+                                each.getValue().close();
+                            }
+                            return leaves;
+                        });
+    }
+
+    private void forgetRecent() {
+        recent.values().forEach(Tensor::close);
+        recent.clear();
     }
 
     private CrossContext encode(long[] ids) {
@@ -241,6 +336,7 @@ public final class EngineSession implements AutoCloseable {
         }
         double decodeSeconds = (System.nanoTime() - start) / 1e9;
         long number = chunk - 1;
+        remember(number, finished);
         ready =
                 new GeneratedChunk(
                         number,
@@ -275,11 +371,28 @@ public final class EngineSession implements AutoCloseable {
         return taken;
     }
 
-    /** Another prompt, in force from the next chunk that starts. */
+    /** Another prompt, in force from the next chunk that starts; the cache stays. */
     public void setPrompt(String text) throws InvalidPromptException {
+        setPrompt(text, PromptSwitch.KEEP_CACHE);
+    }
+
+    /** Another prompt, in force from the next chunk that starts. */
+    public void setPrompt(String text, PromptSwitch how) throws InvalidPromptException {
         requireOpen();
         pendingIds = engine.tokens(text);
         pendingPrompt = text;
+        pendingSwitch = how;
+    }
+
+    /**
+     * Goes back to a stored chunk and generates it and what follows anew: the same video where seed
+     * and prompts are the same, for as long as nothing had left the window.
+     *
+     * @param nextChunk the chunk to generate next
+     * @param stored the chunks of {@link #rebuildSet}
+     */
+    public void rewind(long nextChunk, List<StoredChunk> stored) {
+        rebuild(nextChunk, stored);
     }
 
     /**
@@ -486,6 +599,7 @@ public final class EngineSession implements AutoCloseable {
         checkStored(nextChunk, stored);
         discardChunk();
         cache.clear();
+        forgetRecent();
         dropFinished();
         ready = null;
         chunk = nextChunk;
@@ -556,11 +670,19 @@ public final class EngineSession implements AutoCloseable {
             }
             prompts.put(stored.prompt(), context);
         }
-        int count = engine.settings().framesPerChunk();
-        cache.beginChunk(stored.chunk() * count, count);
         try (PointerScope _ = new PointerScope()) {
-            StepItem item = new StepItem(tensor(stored.latents()), 0, cache, context, true);
-            engine.transformer().forward(List.of(item));
+            Tensor clean = tensor(stored.latents());
+            remember(stored.chunk(), clean);
+            replay(stored.chunk(), clean, context);
+        }
+    }
+
+    /** Writes a chunk's clean keys and values: a pass at t = 0. */
+    private void replay(long number, Tensor clean, CrossContext context) {
+        int count = engine.settings().framesPerChunk();
+        cache.beginChunk(number * count, count);
+        try (PointerScope _ = new PointerScope()) {
+            engine.transformer().forward(List.of(new StepItem(clean, 0, cache, context, true)));
         }
         cache.commitChunk();
     }
@@ -789,6 +911,10 @@ public final class EngineSession implements AutoCloseable {
         }
         closed = true;
         dropFinished();
+        forgetRecent();
+        if (firstFrame != null) {
+            firstFrame.close();
+        }
         if (!away) {
             if (latents != null) {
                 latents.close();

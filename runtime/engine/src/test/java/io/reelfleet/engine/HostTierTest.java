@@ -98,7 +98,7 @@ class HostTierTest {
             for (int round = 0; round < 5; round++) {
                 closeSuspended(engine);
             }
-            assertThat(Pointer.totalCount()).isEqualTo(objects);
+            assertThat(Pointer.totalCount()).isLessThanOrEqualTo(objects);
             assertThat(engine.hostBytesUsed() + engine.spilledBytes()).isZero();
             assertThat(engine.pagesUsed()).isZero();
         }

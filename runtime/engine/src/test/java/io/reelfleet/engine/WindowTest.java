@@ -3,6 +3,7 @@ package io.reelfleet.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.reelfleet.engine.model.RandomModel;
+import io.reelfleet.engine.weights.DType;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
@@ -11,6 +12,8 @@ import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** The tiny model's window holds three chunks, one of them the sink. */
 class WindowTest {
@@ -103,6 +106,53 @@ class WindowTest {
                     assertThat(values.get()).isFinite();
                 }
             }
+        }
+    }
+
+    /**
+     * Two latent pixels high and wide, one layer: the transformer alone runs thousands of chunks in
+     * a second.
+     */
+    private static final RandomModel SMALLEST =
+            new RandomModel(1, 1, 6, 8, 8, 4, 1, 16, 16, 3, 9, 3, 1, 1, DType.F32);
+
+    @ParameterizedTest
+    @EnumSource(KvPositions.class)
+    void fiveThousandLatentFramesStayFinite(KvPositions positions, @TempDir Path smallest)
+            throws Exception {
+        SMALLEST.write(smallest, 4);
+        EngineOptions options =
+                EngineOptions.defaults()
+                        .with(
+                                new GenerationOverrides(
+                                        null, null, null, null, null, null, positions));
+        try (Engine engine = Engine.load(ModelFolder.of(smallest), options);
+                EngineSession session =
+                        engine.open(new SessionParameters("long", 5, "a red ball"))) {
+            int pages = engine.pagesUsed();
+            long frames = 0;
+            while (frames < 5000) {
+                GeneratedChunk chunk = next(session);
+                frames = chunk.firstLatentFrame() + 3;
+                if (chunk.chunk() % 100 == 0) {
+                    assertFinite(chunk);
+                }
+            }
+            assertFinite(next(session));
+            assertThat(engine.pagesUsed()).isEqualTo(pages);
+            assertThat(session.cache().cachedFrames())
+                    .startsWith(0, 1, 2)
+                    .endsWith(frames, frames + 1, frames + 2);
+        }
+    }
+
+    private static void assertFinite(GeneratedChunk chunk) {
+        var values =
+                ByteBuffer.wrap(chunk.latents().float32LittleEndian())
+                        .order(ByteOrder.LITTLE_ENDIAN)
+                        .asFloatBuffer();
+        while (values.hasRemaining()) {
+            assertThat(Float.isFinite(values.get())).isTrue();
         }
     }
 }

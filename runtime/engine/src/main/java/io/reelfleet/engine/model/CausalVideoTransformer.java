@@ -348,7 +348,7 @@ public final class CausalVideoTransformer implements AutoCloseable {
         }
         Tensor all = places.length == 1 ? items.getFirst().latents() : torch.cat(latents, 0);
         Modulator modulator =
-                places.length == 1
+                places.length == 1 && items.getFirst().givenFrames() == 0
                         ? new OneTimestep(modulation(items.getFirst().timestep()))
                         : new ManyTimesteps(places);
         Tensor x = patch.apply(patches(all));
@@ -527,11 +527,18 @@ public final class CausalVideoTransformer implements AutoCloseable {
         ManyTimesteps(Place[] places) {
             TensorVector tables = new TensorVector();
             for (Place place : places) {
-                Tensor table = modulation(place.item().timestep()).table();
-                tables.push_back(table.unsqueeze(0).expand(place.frames(), -1, -1));
+                long given = place.item().givenFrames();
+                if (given > 0) {
+                    tables.push_back(rows(0, given));
+                }
+                tables.push_back(rows(place.item().timestep(), place.frames() - given));
             }
             rows = torch.cat(tables, 0);
             frames = rows.size(0);
+        }
+
+        private Tensor rows(double timestep, long count) {
+            return modulation(timestep).table().unsqueeze(0).expand(count, -1, -1);
         }
 
         private Tensor row(int layer, int part) {

@@ -167,7 +167,7 @@ public record RandomModel(
             timesteps.add(schedule.timesteps()[i]);
             sigmas.add(schedule.sigmas()[i]);
         }
-        node.putArray("controls").add("prompt");
+        node.putArray("controls").add("prompt").add("reference");
         return node;
     }
 
@@ -339,6 +339,38 @@ public record RandomModel(
             return tensors;
         }
 
+        private void encoder() {
+            conv("encoder.conv_in", vaeBase, 3, 3, 3, 3);
+            long in = vaeBase;
+            int block = 0;
+            for (int level = 0; level < 4; level++) {
+                long out = (long) vaeBase * DIM_MULT[level];
+                for (int i = 0; i < resBlocks; i++) {
+                    residual("encoder.down_blocks." + block++, in, out);
+                    in = out;
+                }
+                if (level < 3) {
+                    String down = "encoder.down_blocks." + block++;
+                    conv(down + ".resample.1", out, out, 3, 3);
+                    if (level > 0) {
+                        conv(down + ".time_conv", out, out, 3, 1, 1);
+                    }
+                }
+            }
+            middle("encoder.mid_block", in);
+            add("encoder.norm_out.gamma", 1, 0.1, in, 1, 1, 1);
+            conv("encoder.conv_out", 2L * LATENT_CHANNELS, in, 3, 3, 3);
+            conv("quant_conv", 2L * LATENT_CHANNELS, 2L * LATENT_CHANNELS, 1, 1, 1);
+        }
+
+        private void middle(String name, long channels) {
+            residual(name + ".resnets.0", channels, channels);
+            add(name + ".attentions.0.norm.gamma", 1, 0.1, channels, 1, 1);
+            conv(name + ".attentions.0.to_qkv", 3 * channels, channels, 1, 1);
+            conv(name + ".attentions.0.proj", channels, channels, 1, 1);
+            residual(name + ".resnets.1", channels, channels);
+        }
+
         private void residual(String name, long in, long out) {
             add(name + ".norm1.gamma", 1, 0.1, in, 1, 1, 1);
             conv(name + ".conv1", out, in, 3, 3, 3);
@@ -350,14 +382,11 @@ public record RandomModel(
         }
 
         List<Named> vae() {
+            encoder();
             conv("post_quant_conv", LATENT_CHANNELS, LATENT_CHANNELS, 1, 1, 1);
             long deepest = (long) vaeBase * DIM_MULT[3];
             conv("decoder.conv_in", deepest, LATENT_CHANNELS, 3, 3, 3);
-            residual("decoder.mid_block.resnets.0", deepest, deepest);
-            add("decoder.mid_block.attentions.0.norm.gamma", 1, 0.1, deepest, 1, 1);
-            conv("decoder.mid_block.attentions.0.to_qkv", 3 * deepest, deepest, 1, 1);
-            conv("decoder.mid_block.attentions.0.proj", deepest, deepest, 1, 1);
-            residual("decoder.mid_block.resnets.1", deepest, deepest);
+            middle("decoder.mid_block", deepest);
             long in = deepest;
             for (int level = 0; level < DIM_MULT.length; level++) {
                 long out = (long) vaeBase * DIM_MULT[3 - level];

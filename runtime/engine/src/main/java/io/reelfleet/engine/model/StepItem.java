@@ -12,6 +12,19 @@ import org.bytedeco.pytorch.Tensor;
  * @param prompt the session's prompt
  * @param writes whether the pass writes the chunk's keys and values into the cache: the pass at t =
  *     0 does
+ * @param givenFrames how many of the chunk's first frames are given and clean: they are at timestep
+ *     0, whatever the others are at
  */
 public record StepItem(
-        Tensor latents, double timestep, KvCache cache, CrossContext prompt, boolean writes) {}
+        Tensor latents,
+        double timestep,
+        KvCache cache,
+        CrossContext prompt,
+        boolean writes,
+        int givenFrames) {
+    /** Without given frames. */
+    public StepItem(
+            Tensor latents, double timestep, KvCache cache, CrossContext prompt, boolean writes) {
+        this(latents, timestep, cache, prompt, writes, 0);
+    }
+}

@@ -9,6 +9,7 @@ import io.reelfleet.engine.EngineSession;
 import io.reelfleet.engine.GeneratedChunk;
 import io.reelfleet.engine.GenerationOverrides;
 import io.reelfleet.engine.ModelFolder;
+import io.reelfleet.engine.PromptSwitch;
 import io.reelfleet.engine.SessionParameters;
 import io.reelfleet.engine.model.RandomModel;
 import io.reelfleet.engine.tensor.Tensors;
@@ -38,9 +39,9 @@ import org.bytedeco.pytorch.Tensor;
  * machine that does other things meanwhile slows both down.
  */
 public final class EngineBench {
-    /** 50 million parameters, 64 tokens per latent frame. */
+    /** 36 million parameters, 36 tokens per latent frame. */
     private static final RandomModel MODEL =
-            new RandomModel(12, 8, 64, 2048, 64, 16, 1, 128, 128, 3, 9, 0, 4, 1, DType.F32);
+            new RandomModel(8, 8, 64, 2048, 64, 16, 1, 96, 96, 3, 9, 0, 4, 1, DType.F32);
 
     private static final int[] BATCHES = {1, 2, 4, 8};
     private static final int MOST_SESSIONS = 8;
@@ -91,7 +92,7 @@ public final class EngineBench {
     private void run(String python, String training) throws Exception {
         Path folder = Files.createTempDirectory("reelfleet-bench-");
         try {
-            progress.println("  writing a random model of 50 M parameters");
+            progress.println("  writing a random model of 36 M parameters");
             MODEL.write(folder.resolve("model"), 1);
             EngineOptions options =
                     new EngineOptions(1, 6L << 30, 6L << 30, GenerationOverrides.none());
@@ -99,6 +100,7 @@ public final class EngineBench {
                 try (EagerRival rival = rival(python, training, folder.resolve("model"))) {
                     speed(engine, rival);
                 }
+                controls(engine);
                 offload(engine);
             }
             memory(folder.resolve("model"), options);
@@ -296,6 +298,40 @@ public final class EngineBench {
         work.run();
         return new Seconds(
                 (System.nanoTime() - wall) / 1e9, (THREADS.getCurrentThreadCpuTime() - cpu) / 1e9);
+    }
+
+    // Controls.
+
+    /**
+     * From a prompt that comes in the middle of a chunk to the first frames that are made under it.
+     */
+    private void controls(Engine engine) throws Exception {
+        progress.println("  from a new prompt to the first changed frame");
+        for (PromptSwitch how : PromptSwitch.values()) {
+            List<Double> times = new ArrayList<>();
+            try (EngineSession session = full(engine, 1)) {
+                for (int round = 0; round < rounds; round++) {
+                    session.step();
+                    session.setPrompt(round % 2 == 0 ? "a blue square" : "a red ball", how);
+                    times.add(
+                            time(() -> {
+                                        next(session);
+                                        next(session);
+                                    })
+                                    .cpu());
+                }
+            }
+            String name = how == PromptSwitch.REFRESH_CACHE ? "refresh" : "keep";
+            add(
+                    "prompt_to_frame_ms_" + name,
+                    "new prompt to first changed frame, cache "
+                            + (how == PromptSwitch.REFRESH_CACHE ? "refreshed" : "kept")
+                            + " (processor time)",
+                    1e3 * median(times),
+                    "ms",
+                    Double.NaN,
+                    "");
+        }
     }
 
     // Offload.
