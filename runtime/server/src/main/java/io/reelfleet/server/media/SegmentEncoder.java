@@ -30,7 +30,7 @@ import static org.bytedeco.ffmpeg.global.avutil.AVCOL_SPC_BT709;
 import static org.bytedeco.ffmpeg.global.avutil.AVCOL_TRC_BT709;
 import static org.bytedeco.ffmpeg.global.avutil.AVERROR_EAGAIN;
 import static org.bytedeco.ffmpeg.global.avutil.AVERROR_EOF;
-import static org.bytedeco.ffmpeg.global.avutil.AV_LOG_ERROR;
+import static org.bytedeco.ffmpeg.global.avutil.AV_LOG_FATAL;
 import static org.bytedeco.ffmpeg.global.avutil.AV_PICTURE_TYPE_I;
 import static org.bytedeco.ffmpeg.global.avutil.AV_PICTURE_TYPE_NONE;
 import static org.bytedeco.ffmpeg.global.avutil.AV_PIX_FMT_RGB24;
@@ -88,11 +88,16 @@ public final class SegmentEncoder {
      */
     private static final int TICKS = 1000;
 
-    /** Of 0 to 51, less is better: 16 keeps edges clean at 64x64 for about 2 kB per chunk. */
-    private static final int QUANTIZER = 16;
+    /**
+     * Of 0 to 51, less is better: 16 keeps edges clean at 64x64 for about 2 kB per chunk. The
+     * others are for noise, as an untrained model gives: OpenH264 has room for a frame's raw bytes
+     * and fails with a frame that takes more.
+     */
+    private static final int[] QUANTIZERS = {16, 26, 36, 46};
 
     static {
-        av_log_set_level(AV_LOG_ERROR);
+        // What fails is thrown, or tried again.
+        av_log_set_level(AV_LOG_FATAL);
     }
 
     private final int width;
@@ -130,8 +135,23 @@ public final class SegmentEncoder {
                     "%d bytes are not %d frames of %dx%d RGB"
                             .formatted(rgb.length, frames, width, height));
         }
-        try (Encoding encoding = new Encoding(chunk)) {
-            return encoding.run(firstFrame, rgb, frames);
+        for (int i = 0; ; i++) {
+            try (Encoding encoding = new Encoding(chunk, QUANTIZERS[i])) {
+                return encoding.run(firstFrame, rgb, frames);
+            } catch (FrameTooLargeException e) {
+                if (i == QUANTIZERS.length - 1) {
+                    throw new IllegalStateException(e.getMessage(), e);
+                }
+            }
+        }
+    }
+
+    /** The encoder has no room for a frame at this quantizer. */
+    private static final class FrameTooLargeException extends Exception {
+        private static final long serialVersionUID = 1;
+
+        FrameTooLargeException(String message) {
+            super(message);
         }
     }
 
@@ -146,13 +166,13 @@ public final class SegmentEncoder {
         private final AVStream stream;
         private final long initBytes;
 
-        Encoding(long chunk) {
+        Encoding(long chunk, int quantizer) {
             AVCodec encoder = avcodec_find_encoder_by_name(ENCODER);
             if (encoder == null || encoder.isNull()) {
                 throw new IllegalStateException("this FFmpeg build has no encoder " + ENCODER);
             }
             codec = avcodec_alloc_context3(encoder);
-            openCodec(encoder);
+            openCodec(encoder, quantizer);
             scaler = scaler();
             frame.format(AV_PIX_FMT_YUV420P).width(width).height(height);
             check(av_frame_get_buffer(frame, 0), "allocate a frame");
@@ -186,7 +206,7 @@ public final class SegmentEncoder {
             initBytes = avio_tell(output);
         }
 
-        private void openCodec(AVCodec encoder) {
+        private void openCodec(AVCodec encoder, int quantizer) {
             codec.width(width).height(height).pix_fmt(AV_PIX_FMT_YUV420P);
             codec.time_base(ratio(1, fps)).framerate(ratio(fps, 1));
             codec.gop_size(1 << 20).max_b_frames(0).thread_count(1);
@@ -194,7 +214,7 @@ public final class SegmentEncoder {
             codec.colorspace(AVCOL_SPC_BT709).color_primaries(AVCOL_PRI_BT709);
             codec.color_trc(AVCOL_TRC_BT709).color_range(AVCOL_RANGE_MPEG);
             // Small frames have few bits to lose: the quality is held, whatever rate it takes.
-            codec.qmin(QUANTIZER).qmax(QUANTIZER);
+            codec.qmin(quantizer).qmax(quantizer);
             codec.bit_rate(20L * width * height * fps);
             AVDictionary options = new AVDictionary(null);
             try {
@@ -225,7 +245,7 @@ public final class SegmentEncoder {
             return context;
         }
 
-        EncodedSegment run(long firstFrame, byte[] rgb, int frames) {
+        EncodedSegment run(long firstFrame, byte[] rgb, int frames) throws FrameTooLargeException {
             int frameBytes = width * height * 3;
             try (BytePointer source = new BytePointer(rgb);
                     PointerPointer<BytePointer> planes = new PointerPointer<>(1);
@@ -245,7 +265,7 @@ public final class SegmentEncoder {
                             "convert a frame");
                     frame.pts(firstFrame + i);
                     frame.pict_type(i == 0 ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE);
-                    check(avcodec_send_frame(codec, frame), "encode a frame");
+                    encoded(avcodec_send_frame(codec, frame));
                     receive();
                 }
                 check(avcodec_send_frame(codec, null), "finish encoding");
@@ -260,13 +280,13 @@ public final class SegmentEncoder {
             return new EncodedSegment(codecName(), init, fragment);
         }
 
-        private void receive() {
+        private void receive() throws FrameTooLargeException {
             while (true) {
                 int result = avcodec_receive_packet(codec, packet);
                 if (result == AVERROR_EAGAIN() || result == AVERROR_EOF) {
                     return;
                 }
-                check(result, "encode a frame");
+                encoded(result);
                 packet.stream_index(0);
                 packet.duration(1);
                 av_packet_rescale_ts(packet, codec.time_base(), stream.time_base());
@@ -321,6 +341,14 @@ public final class SegmentEncoder {
 
     private static void set(AVDictionary options, String name, String value) {
         check(av_dict_set(options, name, value, 0), "set " + name);
+    }
+
+    private static void encoded(int result) throws FrameTooLargeException {
+        try {
+            check(result, "encode a frame");
+        } catch (IllegalStateException e) {
+            throw new FrameTooLargeException(e.getMessage());
+        }
     }
 
     private static void check(int result, String what) {

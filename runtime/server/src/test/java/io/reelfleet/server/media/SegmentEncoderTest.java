@@ -9,6 +9,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -58,6 +59,23 @@ class SegmentEncoderTest {
 
         assertThat(decoded).hasSize(12);
         assertThat(decoded.getFirst().seconds()).isEqualTo((double) frameBefore(7) / FPS);
+    }
+
+    @Test
+    void pureNoiseIsEncodedToo() throws Exception {
+        byte[] noise = new byte[12 * SIZE * SIZE * 3];
+        new Random(1).nextBytes(noise);
+
+        EncodedSegment segment = encoder.encode(0, 0, noise, 12);
+
+        ByteArrayOutputStream file = new ByteArrayOutputStream();
+        file.write(segment.init());
+        file.write(segment.fragment());
+        assertThat(Videos.decode(Files.write(folder.resolve("noise.mp4"), file.toByteArray())))
+                .hasSize(12);
+        assertThat(encoder.encode(0, 0, noise, 12).fragment())
+                .as("the same frames give the same bytes")
+                .isEqualTo(segment.fragment());
     }
 
     @Test
