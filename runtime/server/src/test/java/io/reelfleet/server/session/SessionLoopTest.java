@@ -26,6 +26,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
@@ -109,6 +110,25 @@ class SessionLoopTest {
         chunks("full", stuck + 5);
         assertThat(report("full", r -> r.getLastError().isEmpty())).isNotNull();
         assertUndisturbed("full", 1);
+    }
+
+    @Test
+    void aStoreThatStallsMakesItsSessionWaitAndLosesNothing() throws Exception {
+        admit("stalled", 1, Pacing.PACING_UNPACED);
+        admit("fine", 1, Pacing.PACING_UNPACED);
+        chunks("stalled", 3);
+        store.stall("sessions/stalled/");
+        store.awaitStalled();
+
+        long stuck = nextChunk("stalled");
+        chunks("fine", nextChunk("fine") + 20);
+        assertThat(nextChunk("stalled")).as("nothing is shown that is not stored").isEqualTo(stuck);
+        assertThat(report("stalled", r -> true).getState())
+                .isEqualTo(SessionState.SESSION_STATE_RUNNING);
+
+        store.goOn();
+        chunks("stalled", stuck + 5);
+        assertUndisturbed("stalled", 1);
     }
 
     @Test
@@ -474,10 +494,13 @@ class SessionLoopTest {
                 .hasMessageContaining(sentence);
     }
 
-    /** Has no room under a prefix while it is told so. */
+    /** Has no room under a prefix, or does not answer there, while it is told so. */
     private static final class FlakyStore implements ChunkStore {
         private final ChunkStore inner;
+        private final CountDownLatch stalled = new CountDownLatch(1);
+        private final CountDownLatch goesOn = new CountDownLatch(1);
         volatile String full = "nothing";
+        private volatile String stalls = "nothing";
 
         FlakyStore(ChunkStore inner) {
             this.inner = inner;
@@ -488,7 +511,28 @@ class SessionLoopTest {
             if (key.startsWith(full)) {
                 throw new StoreFullException("the disk under the chunk store x is full", null);
             }
+            if (key.startsWith(stalls)) {
+                stalled.countDown();
+                try {
+                    goesOn.await();
+                } catch (InterruptedException e) {
+                    throw new StoreException("interrupted", e);
+                }
+            }
             return inner.createIfAbsent(key, bytes);
+        }
+
+        void stall(String prefix) {
+            stalls = prefix;
+        }
+
+        void awaitStalled() throws InterruptedException {
+            assertThat(stalled.await(30, TimeUnit.SECONDS)).isTrue();
+        }
+
+        void goOn() {
+            stalls = "nothing";
+            goesOn.countDown();
         }
 
         @Override
