@@ -123,7 +123,7 @@ final class UpCommand implements Callable<Integer> {
                         + PoolDocument.NAME
                         + " with at most "
                         + workers
-                        + " workers.");
+                        + (workers == 1 ? " worker." : " workers."));
         out.println("  page      " + fleet.gatewayUrl() + "/");
         out.println("  operator  " + folder.running().orElseThrow().operatorUrl());
         out.println("  folder    " + folder.path() + " (logs, videos)");

@@ -408,11 +408,12 @@ public final class LeastLoadedPolicy implements Policy {
         private String reason(int active, int wanted) {
             int needed = needed(active);
             String count =
-                    "%d active session%s at %d per worker need %d worker%s"
+                    "%d active session%s at %d per worker need%s %d worker%s"
                             .formatted(
                                     active,
                                     active == 1 ? "" : "s",
                                     pool.capacity(),
+                                    active == 1 ? "s" : "",
                                     needed,
                                     needed == 1 ? "" : "s");
             return switch (pool.mode()) {

@@ -83,7 +83,7 @@ final class Results {
                 1000 * latencies.worst());
         terminal.printf(
                 Locale.ROOT,
-                "      at most %d workers, %.0f worker-seconds; %d suspended, %d resumed, %d migrations; %s%n",
+                "      workers: at most %d, %.0f s together; sessions suspended: %d, resumed: %d, moved: %d; %s%n",
                 summary.get("workers_peak").asInt(),
                 summary.get("worker_seconds").asDouble(),
                 summary.get("sessions_suspended").asLong(),

@@ -73,7 +73,7 @@ final class PoolStatus {
                                                 view.pool().settings().latencyTargetMillis()
                                                         / 1000.0)
                                 : degraded
-                                        ? queued + " sessions wait for a worker"
+                                        ? "sessions that wait for a worker: " + queued
                                         : "chunks are on time");
         boolean unsafe = problem != null && problem.reason().equals("StoreUnsafe");
         conditions.add(

@@ -120,7 +120,7 @@ public final class RemoveFleet {
         int count = workers().size();
         selections().forEach(FilterWatchListDeletable::delete);
         await("the worker pods to end", () -> workers().isEmpty());
-        System.out.println(count + " worker pods have ended");
+        System.out.println("worker pods that have ended: " + count);
     }
 
     void removeLease(String lease) {
