@@ -11,6 +11,7 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
@@ -34,24 +35,31 @@ public final class KubeApiPrograms {
 
     /**
      * A started API server with its etcd; the caller stops it. Skips the test when there is none.
+     *
+     * @param flags more of the API server's, such as {@code --audit-log-path}, by name
      */
-    public static KubeAPIServer start() {
+    public static KubeAPIServer start(Map<String, String> flags) {
         Optional<Path> programs = find();
         if (programs.isEmpty()) {
             System.err.println(HOW_TO_GET_THEM);
         }
         assumeTrue(programs.isPresent(), HOW_TO_GET_THEM);
-        KubeAPIServer server =
-                new KubeAPIServer(
-                        KubeAPIServerConfigBuilder.anAPIServerConfig()
-                                .withTestDir(layOut(programs.get()).toString())
-                                .withApiServerVersion(VERSION)
-                                .withOfflineMode(true)
-                                .withUpdateKubeConfig(false)
-                                .withStartupTimeout(120_000)
-                                .build());
+        KubeAPIServerConfigBuilder config =
+                KubeAPIServerConfigBuilder.anAPIServerConfig()
+                        .withTestDir(layOut(programs.get()).toString())
+                        .withApiServerVersion(VERSION)
+                        .withOfflineMode(true)
+                        .withUpdateKubeConfig(false)
+                        .withStartupTimeout(120_000);
+        flags.forEach(config::withApiServerFlag);
+        KubeAPIServer server = new KubeAPIServer(config.build());
         server.start();
         return server;
+    }
+
+    /** The same, as it comes. */
+    public static KubeAPIServer start() {
+        return start(Map.of());
     }
 
     /** The folder with the programs, when there is one. */

@@ -117,6 +117,10 @@ public final class CertificateAuthority {
         }
     }
 
+    Clock clock() {
+        return clock;
+    }
+
     public String certificatePem() {
         try {
             return Pem.write("CERTIFICATE", certificate.getEncoded());

@@ -3,32 +3,25 @@ package io.reelfleet.trust;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.net.InetAddress;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.security.KeyFactory;
-import java.security.KeyStore;
-import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
-import java.security.spec.PKCS8EncodedKeySpec;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
-import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLParameters;
 import javax.net.ssl.SSLServerSocket;
 import javax.net.ssl.SSLSocket;
-import javax.net.ssl.TrustManagerFactory;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class CertificateAuthorityTest {
+    @TempDir static Path folders;
 
     private static final PeerIdentity WORKER =
             new PeerIdentity(
@@ -82,6 +75,38 @@ class CertificateAuthorityTest {
                                         "../operator/operator",
                                         List.of()))
                 .isInstanceOf(IllegalArgumentException.class);
+    }
+
+    @Test
+    void aRenewedCertificateIsShownByWhoHasTheFolderOpenAlready() throws Exception {
+        CertificateAuthority anHourAgo =
+                CertificateAuthority.of(
+                        authority.certificatePem(),
+                        authority.privateKeyPem(),
+                        Clock.offset(Clock.systemUTC(), Duration.ofHours(-1)));
+        PeerIdentity here =
+                new PeerIdentity(
+                        PeerIdentity.Role.OPERATOR, "operator", List.of("localhost", "127.0.0.1"));
+        Path folder = Files.createDirectory(folders.resolve("operator"));
+        TlsFolder.write(folder, anHourAgo.issue(here, Duration.ofMinutes(30)));
+        SSLContext operator = PartTls.of(folder).context();
+        SSLContext worker = context(authority, WORKER);
+        assertThatThrownBy(() -> handshake(worker, operator)).isInstanceOf(Exception.class);
+
+        assertThat(Renewal.renew(authority, List.of(folder, folders.resolve("nobody"))))
+                .containsExactly(folder);
+        assertThat(handshake(worker, operator)).isEqualTo("OPERATOR operator");
+        assertThat(handshake(operator, worker))
+                .as("its hosts are the same")
+                .isEqualTo("WORKER " + WORKER.name());
+        assertThat(Renewal.renew(authority, List.of(folder))).as("long to go").isEmpty();
+    }
+
+    @Test
+    void aFolderThatHoldsNoCertificateIsNamed() throws Exception {
+        assertThatThrownBy(() -> PartTls.of(folders.resolve("nobody")))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining(folders.resolve("nobody") + " must hold ca.crt, tls.crt");
     }
 
     @Test
@@ -146,33 +171,8 @@ class CertificateAuthorityTest {
 
     private static SSLContext context(
             CertificateAuthority authority, PeerIdentity peer, Duration validity) throws Exception {
-        TlsFolder.Content content = authority.issue(peer, validity);
-        KeyStore keys = KeyStore.getInstance("PKCS12");
-        keys.load(null, null);
-        keys.setKeyEntry(
-                "me",
-                KeyFactory.getInstance("EC")
-                        .generatePrivate(
-                                new PKCS8EncodedKeySpec(
-                                        Pem.read("PRIVATE KEY", content.privateKeyPem()))),
-                new char[0],
-                new X509Certificate[] {certificate(content.certificatePem())});
-        KeyManagerFactory keyManagers = KeyManagerFactory.getInstance("PKIX");
-        keyManagers.init(keys, new char[0]);
-        KeyStore trust = KeyStore.getInstance("PKCS12");
-        trust.load(null, null);
-        trust.setCertificateEntry("ca", certificate(content.authorityPem()));
-        TrustManagerFactory trustManagers = TrustManagerFactory.getInstance("PKIX");
-        trustManagers.init(trust);
-        SSLContext context = SSLContext.getInstance("TLSv1.3");
-        context.init(keyManagers.getKeyManagers(), trustManagers.getTrustManagers(), null);
-        return context;
-    }
-
-    private static X509Certificate certificate(String pem) throws Exception {
-        return (X509Certificate)
-                CertificateFactory.getInstance("X.509")
-                        .generateCertificate(
-                                new ByteArrayInputStream(pem.getBytes(StandardCharsets.US_ASCII)));
+        Path folder = Files.createTempDirectory(folders, "tls");
+        TlsFolder.write(folder, authority.issue(peer, validity));
+        return PartTls.of(folder).context();
     }
 }

@@ -1,13 +1,19 @@
 package io.reelfleet.operator;
 
+import io.fabric8.kubernetes.client.KubernetesClientException;
 import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.QuarkusApplication;
 import io.quarkus.runtime.annotations.QuarkusMain;
 import io.reelfleet.operator.trust.ClusterTrust;
-import io.reelfleet.operator.trust.ServerTls;
+import io.reelfleet.process.Ports;
+import io.reelfleet.process.ServerTls;
+import io.reelfleet.process.StartupProblem;
 import jakarta.inject.Inject;
-import java.net.BindException;
 import java.nio.file.Path;
+import java.util.Optional;
+import java.util.function.Function;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 import org.eclipse.microprofile.config.Config;
 import org.eclipse.microprofile.config.ConfigProvider;
 
@@ -18,43 +24,42 @@ public class Main implements QuarkusApplication {
 
     /** The program. */
     public static void main(String[] args) {
+        // Until Quarkus reads its settings everything would be logged, down to TRACE.
+        Logger.getLogger("").setLevel(Level.INFO);
         try {
-            trust();
+            prepare();
         } catch (StartupProblem e) {
             System.err.println(e.getMessage());
+            System.exit(1);
+        } catch (KubernetesClientException e) {
+            System.err.println("the API server cannot be asked for the keys: " + e.getMessage());
+            System.exit(1);
+        } catch (RuntimeException e) {
+            // The client's threads would keep the process.
+            e.printStackTrace();
             System.exit(1);
         }
         Quarkus.run(Main.class, (code, problem) -> System.exit(explain(code, problem)), args);
     }
 
-    /** The port needs its certificate before Quarkus opens it. */
-    private static void trust() {
+    /** The port needs its certificate before Quarkus opens it, and must be free. */
+    private static void prepare() {
         Config config = ConfigProvider.getConfig();
-        ClusterTrust.open(key -> config.getOptionalValue(key, String.class));
-        config.getOptionalValue("reelfleet.tls.dir", String.class)
-                .filter(dir -> !dir.isBlank())
-                .ifPresent(dir -> ServerTls.serve(Path.of(dir)));
+        Function<String, Optional<String>> settings =
+                key -> config.getOptionalValue(key, String.class).filter(v -> !v.isBlank());
+        ClusterTrust.open(settings);
+        // Callers of the allocator show bearer tokens, so no certificate is asked of them.
+        settings.apply("reelfleet.tls.dir")
+                .ifPresent(dir -> ServerTls.serve("reelfleet.tls.dir", Path.of(dir)));
+        Ports.mustBeFree(settings);
     }
 
     private static int explain(int code, Throwable problem) {
-        for (Throwable t = problem; t != null; t = t.getCause()) {
-            if (t instanceof StartupProblem) {
-                System.err.println(t.getMessage());
-                return 1;
-            }
-            if (t instanceof BindException
-                    || t.getClass().getSimpleName().equals("QuarkusBindException")) {
-                System.err.println(
-                        "the operator's port is in use ("
-                                + t.getMessage()
-                                + "); stop what listens there, or set quarkus.http.port");
-                return 1;
-            }
-        }
         if (problem != null) {
-            problem.printStackTrace();
+            StartupProblem.in(problem)
+                    .ifPresentOrElse(System.err::println, problem::printStackTrace);
         }
-        return code;
+        return problem == null ? code : 1;
     }
 
     @Override

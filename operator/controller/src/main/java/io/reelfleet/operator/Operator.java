@@ -4,9 +4,11 @@ import io.fabric8.kubernetes.client.KubernetesClient;
 import io.grpc.Status;
 import io.quarkus.runtime.Quarkus;
 import io.quarkus.runtime.ShutdownEvent;
+import io.reelfleet.operator.allocator.Allocation;
 import io.reelfleet.operator.allocator.Allocator;
 import io.reelfleet.operator.allocator.FileRegistry;
 import io.reelfleet.operator.allocator.Gate;
+import io.reelfleet.operator.allocator.LeadersAllocator;
 import io.reelfleet.operator.allocator.SessionRegistry;
 import io.reelfleet.operator.allocator.TokenFileGate;
 import io.reelfleet.operator.fleet.FleetListener;
@@ -32,6 +34,10 @@ import io.reelfleet.operator.workers.ProcessWorkers;
 import io.reelfleet.operator.workers.WorkerChannels;
 import io.reelfleet.operator.workers.WorkerLink;
 import io.reelfleet.operator.workers.WorkerProvider;
+import io.reelfleet.process.EndpointFile;
+import io.reelfleet.process.Parent;
+import io.reelfleet.process.Ports;
+import io.reelfleet.process.StartupProblem;
 import io.reelfleet.scheduler.LeastLoadedPolicy;
 import jakarta.enterprise.context.ApplicationScoped;
 import jakarta.enterprise.event.Observes;
@@ -44,6 +50,8 @@ import java.security.SecureRandom;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Base64;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -79,6 +87,7 @@ public class Operator implements FleetAccess {
     @Inject Instance<io.javaoperatorsdk.operator.Operator> reconcilers;
 
     private volatile Allocator allocator;
+    private LeadersAllocator leadersAllocator;
     private WorkerProvider provider;
     private volatile int exitCode;
     private Settings settings;
@@ -87,8 +96,14 @@ public class Operator implements FleetAccess {
     private ProcessWorkers processes;
     private SessionRegistry registry;
 
-    /** The allocator; refuses while the operator starts. */
-    public Allocator allocator() {
+    /** The allocator, which a standby only leads to; refuses while the operator starts. */
+    public Allocation allocator() {
+        Allocator own = ownAllocator();
+        return leads() ? own : leadersAllocator;
+    }
+
+    /** This operator's own allocator; refuses while the operator starts, and where it stands by. */
+    public Allocator ownAllocator() {
         Allocator a = allocator;
         if (a == null) {
             throw Status.UNAVAILABLE
@@ -136,7 +151,7 @@ public class Operator implements FleetAccess {
     void start() {
         Config config = ConfigProvider.getConfig();
         settings = Settings.read(key -> config.getOptionalValue(key, String.class));
-        followParent();
+        settings.parentPid().ifPresent(pid -> Parent.follow(pid, () -> Quarkus.asyncExit(0)));
         ViewerTokens tokens = tokens();
         Gate gate = gate();
         provider = settings.processes() ? processWorkers() : podWorkers();
@@ -160,19 +175,14 @@ public class Operator implements FleetAccess {
                                         term,
                                         this::deposed));
         registry = registry();
-        leadership = leadership();
+        leadership = leadership(config);
+        leadersAllocator = new LeadersAllocator(leadership::leaderEndpoint, channels::open);
         Allocator ready =
-                new Allocator(
-                        fleets,
-                        gate,
-                        registry,
-                        tokens,
-                        () -> leadership,
-                        settings.gatewayUrl(),
-                        clock);
+                new Allocator(fleets, gate, registry, tokens, settings.gatewayUrl(), clock);
         leadership.join(this::lead, this::deposed);
         allocator = ready;
         metrics.follow(fleets, timer);
+        renewCertificates();
         settings.endpointFile().ifPresent(file -> writeEndpoint(file, config));
     }
 
@@ -198,7 +208,7 @@ public class Operator implements FleetAccess {
         }
     }
 
-    private Leadership leadership() {
+    private Leadership leadership(Config config) {
         return settings.processes()
                 ? new FileLeadership(settings.processesDir().orElseThrow(), settings.name())
                 : new LeaseLeadership(
@@ -206,8 +216,23 @@ public class Operator implements FleetAccess {
                         settings.namespace(),
                         settings.cluster().lease(),
                         settings.name(),
+                        settings.cluster()
+                                .podIp()
+                                .map(
+                                        ip ->
+                                                bracketed(ip)
+                                                        + ":"
+                                                        + Ports.ofApplication(
+                                                                key ->
+                                                                        config.getOptionalValue(
+                                                                                key,
+                                                                                String.class))),
                         LeaseLeadership.Timing.USUAL,
                         clock);
+    }
+
+    private static String bracketed(String ip) {
+        return ip.indexOf(':') >= 0 ? "[" + ip + "]" : ip;
     }
 
     private ViewerTokens tokens() {
@@ -216,23 +241,32 @@ public class Operator implements FleetAccess {
         }
         String secret = settings.cluster().tokensSecret().orElseThrow();
         Map<String, String> keys =
-                KeySecret.fill(
+                KeySecret.complete(
                         clients.get(),
                         settings.namespace(),
                         secret,
                         "reelfleet.tokens.secret",
-                        () -> {
-                            ViewerTokens.Keys fresh = ViewerTokens.generate();
-                            return Map.of(
-                                    "private.pem",
-                                    fresh.privatePem(),
-                                    "public.pem",
-                                    fresh.publicPem());
-                        });
+                        Operator::withKeys);
         return ViewerTokens.of(
                 keys.getOrDefault("private.pem", ""),
                 "reelfleet.tokens.secret: the Secret " + secret,
                 clock);
+    }
+
+    /** Viewers' tokens are signed with the pair; gateways encrypt their cookies with the third. */
+    private static Map<String, String> withKeys(Map<String, String> there) {
+        Map<String, String> whole = new HashMap<>(there);
+        if (!there.containsKey("private.pem")) {
+            ViewerTokens.Keys fresh = ViewerTokens.generate();
+            whole.put("private.pem", fresh.privatePem());
+            whole.put("public.pem", fresh.publicPem());
+        }
+        if (!there.containsKey("cookie.key")) {
+            byte[] key = new byte[32];
+            new SecureRandom().nextBytes(key);
+            whole.put("cookie.key", Base64.getEncoder().encodeToString(key));
+        }
+        return whole;
     }
 
     private Gate gate() {
@@ -349,6 +383,16 @@ public class Operator implements FleetAccess {
         return processes;
     }
 
+    /** On a laptop this operator has the authority, and its neighbours' folders lie beside it. */
+    private void renewCertificates() {
+        settings.authorityDir()
+                .map(dir -> WorkerCertificates.open(dir, clock))
+                .ifPresent(
+                        c ->
+                                timer.scheduleWithFixedDelay(
+                                        () -> c.renew(settings), 1, 60, TimeUnit.MINUTES));
+    }
+
     private FleetListener listener() {
         FleetListener cluster =
                 settings.kubernetes()
@@ -383,31 +427,18 @@ public class Operator implements FleetAccess {
         }
     }
 
-    private void followParent() {
-        settings.parentPid()
-                .ifPresent(
-                        pid ->
-                                ProcessHandle.of(pid)
-                                        .ifPresentOrElse(
-                                                parent ->
-                                                        parent.onExit()
-                                                                .thenRun(
-                                                                        () -> Quarkus.asyncExit(0)),
-                                                () -> Quarkus.asyncExit(0)));
-    }
-
     private void deposed() {
         LOG.error("another operator leads now; this one ends");
         exitCode = 1;
         Quarkus.asyncExit(1);
     }
 
-    private void writeEndpoint(Path file, Config config) {
+    private static void writeEndpoint(Path file, Config config) {
         EndpointFile.write(
                 file,
                 config.getOptionalValue("reelfleet.listen-host", String.class).orElse("127.0.0.1"),
-                config.getValue("quarkus.http.port", Integer.class),
-                config.getOptionalValue("quarkus.management.port", Integer.class).orElse(0));
+                Ports.ofApplication(key -> config.getOptionalValue(key, String.class)),
+                Ports.ofManagement(key -> config.getOptionalValue(key, String.class)));
     }
 
     void stop(@Observes ShutdownEvent event) {
@@ -420,6 +451,7 @@ public class Operator implements FleetAccess {
         }
         if (leadership != null) {
             leadership.close();
+            leadersAllocator.close();
         }
         if (provider instanceof PodWorkers pods) {
             pods.close();

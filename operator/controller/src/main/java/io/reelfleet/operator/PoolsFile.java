@@ -7,6 +7,7 @@ import io.reelfleet.crds.PoolRules;
 import io.reelfleet.crds.Violation;
 import io.reelfleet.operator.fleet.PoolDefinition;
 import io.reelfleet.operator.fleet.PoolDefinitions;
+import io.reelfleet.process.StartupProblem;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -1,6 +1,7 @@
 package io.reelfleet.operator;
 
 import io.reelfleet.crds.Durations;
+import io.reelfleet.process.StartupProblem;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;

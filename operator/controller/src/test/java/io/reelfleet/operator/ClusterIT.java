@@ -13,6 +13,7 @@ import io.reelfleet.crds.GPUPool;
 import io.reelfleet.crds.GPUPoolStatus;
 import io.reelfleet.crds.VideoSession;
 import io.reelfleet.crds.VideoSessionStatus;
+import io.reelfleet.operator.stub.StubWorker;
 import io.reelfleet.operator.stub.TestCluster;
 import io.reelfleet.operator.stub.TestKubelet;
 import java.nio.file.Files;
@@ -282,7 +283,146 @@ final class ClusterIT {
                             condition(
                                     stranger.getStatus().conditions(), VideoSessionStatus.ACCEPTED);
                     assertThat(accepted.reason()).isEqualTo("NamespaceNotAllowed");
+                    assertThat(accepted.message())
+                            .contains(
+                                    "the GPUPool default/demo does not admit sessions of namespace team; write team into its spec.allowedNamespaces");
                 });
+    }
+
+    @Test
+    void whatTheModelDoesNotTakeIsSaidInTheSessionsConditions() {
+        eventually(SOON, () -> assertThat(pool().getStatus().workers().ready()).isEqualTo(1));
+        applySession("filmed", "controls: [{kind: camera, numbers: [1, 2]}]");
+        eventually(
+                SOON,
+                () -> {
+                    Condition filmed = accepted("filmed");
+                    assertThat(filmed.reason()).isEqualTo("UnknownControl");
+                    assertThat(filmed.message())
+                            .contains(
+                                    "spec.controls: the model stub does not understand \"camera\"; write one of: prompt");
+                });
+        applySession("one", "");
+        apply(
+                """
+                apiVersion: reelfleet.io/v1alpha1
+                kind: VideoSession
+                metadata: {name: wordy, namespace: default}
+                spec: {poolRef: {name: demo}, prompt: a prompt that is TOO LONG}
+                """);
+        awaitPhase("wordy", VideoSessionStatus.Phase.FAILED);
+        assertThat(session("wordy").getStatus().lastError()).contains(StubWorker.PROMPT_TOO_LONG);
+        awaitPhase("one", VideoSessionStatus.Phase.RUNNING);
+    }
+
+    @Test
+    void aFullDiskIsSaidInTheSessionsStatus() {
+        applySession("one", "");
+        awaitPhase("one", VideoSessionStatus.Phase.RUNNING);
+        kubelet.worker(session("one").getStatus().worker())
+                .say("file:/store is full: free space on /store");
+        eventually(
+                SOON,
+                () ->
+                        assertThat(session("one").getStatus().lastError())
+                                .isEqualTo("file:/store is full: free space on /store"));
+        assertThat(session("one").getStatus().phase())
+                .as("it waits and goes on")
+                .isEqualTo(VideoSessionStatus.Phase.RUNNING);
+    }
+
+    @Test
+    void anUnsafeStoreOrABadModelIsSaidInThePoolsConditionsUntilItIsMended() {
+        client.resource(pool()).delete();
+        eventually(SOON, () -> assertThat(pods()).isEmpty());
+        kubelet.complain("StoreUnsafe: file:/store lets the second create of an object succeed");
+        makePool();
+        eventually(
+                SOON,
+                () -> {
+                    List<Condition> all = pool().getStatus().conditions();
+                    Condition unsafe = condition(all, GPUPoolStatus.STORE_UNSAFE);
+                    assertThat(unsafe.status()).isEqualTo(Condition.Status.True);
+                    assertThat(unsafe.message())
+                            .contains("file:/store lets the second create of an object succeed");
+                    assertThat(condition(all, GPUPoolStatus.READY).status())
+                            .isEqualTo(Condition.Status.False);
+                });
+        String broken =
+                "model file:/models/store: transformer/model-00002-of-00003.safetensors is missing";
+        kubelet.complain(broken);
+        eventually(
+                SOON,
+                () -> {
+                    List<Condition> all = pool().getStatus().conditions();
+                    Condition ready = condition(all, GPUPoolStatus.READY);
+                    assertThat(ready.reason()).isEqualTo("ModelInvalid");
+                    assertThat(ready.message()).contains(broken);
+                    assertThat(condition(all, GPUPoolStatus.STORE_UNSAFE).status())
+                            .isEqualTo(Condition.Status.False);
+                });
+        kubelet.complain(null);
+        eventually(
+                SOON,
+                () ->
+                        assertThat(
+                                        condition(
+                                                        pool().getStatus().conditions(),
+                                                        GPUPoolStatus.READY)
+                                                .status())
+                                .isEqualTo(Condition.Status.True));
+    }
+
+    private static Condition accepted(String name) {
+        VideoSession session = session(name);
+        assertThat(session.getStatus()).isNotNull();
+        return condition(session.getStatus().conditions(), VideoSessionStatus.ACCEPTED);
+    }
+
+    @Test
+    void whileTheApiServerStallsSessionsGoOnAndNothingMoves() throws Exception {
+        applySession("one", "");
+        applySession("two", "");
+        applySession("three", "");
+        for (String name : List.of("one", "two", "three")) {
+            awaitPhase(name, VideoSessionStatus.Phase.RUNNING);
+        }
+        String uid = session("one").getMetadata().getUid();
+        ProcessHandle server =
+                ProcessHandle.current()
+                        .descendants()
+                        .filter(
+                                p ->
+                                        p.info()
+                                                .arguments()
+                                                .map(a -> List.of(a).contains("--secure-port"))
+                                                .orElse(false))
+                        .findFirst()
+                        .orElseThrow();
+        signal(server, "STOP");
+        try {
+            long before = chunks(uid);
+            eventually(SOON, () -> assertThat(chunks(uid)).isGreaterThan(before + 5));
+            assertThat(operator.get("/v1/sessions/" + uid).path("phase").asText())
+                    .isEqualTo("Running");
+        } finally {
+            signal(server, "CONT");
+        }
+        applySession("one", "desired: Suspended");
+        awaitPhase("one", VideoSessionStatus.Phase.SUSPENDED);
+        assertThat(session("one").getStatus().epoch()).as("nothing moved").isEqualTo(1);
+    }
+
+    private static long chunks(String uid) throws Exception {
+        return operator.get("/v1/sessions/" + uid).path("nextChunk").asLong();
+    }
+
+    private static void signal(ProcessHandle process, String name) throws Exception {
+        assertThat(
+                        new ProcessBuilder("kill", "-" + name, Long.toString(process.pid()))
+                                .start()
+                                .waitFor())
+                .isZero();
     }
 
     @Test

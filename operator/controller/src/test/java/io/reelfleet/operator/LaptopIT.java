@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.reelfleet.operator.stub.StubJar;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -241,6 +243,20 @@ final class LaptopIT {
         assertThat(twice.statusCode()).isEqualTo(409);
         assertThat(operator.get("/v1/sessions/" + uid).path("spec").path("name").asText())
                 .isEqualTo("twice");
+    }
+
+    @Test
+    void aPortInUseIsOneSentence() throws Exception {
+        try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            settings.put("quarkus.http.port", Integer.toString(taken.getLocalPort()));
+            OperatorProcess operator = start();
+            assertThat(operator.awaitExit()).isEqualTo(1);
+            assertThat(operator.log().lines())
+                    .filteredOn(line -> !line.startsWith("WARNING"))
+                    .containsExactly(
+                            "port %d on 127.0.0.1 is in use: set quarkus.http.port to another one, or 0 for any that is free"
+                                    .formatted(taken.getLocalPort()));
+        }
     }
 
     @Test

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.reelfleet.trust.TlsContexts;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -14,8 +15,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
 /** The packaged operator, started as people start it. */
@@ -26,15 +29,21 @@ final class OperatorProcess implements AutoCloseable {
     private final Path folder;
     private final Process process;
     private final Path endpoint;
-    private final HttpClient http = HttpClient.newHttpClient();
+    private final Optional<Path> tlsDir;
+    private HttpClient http;
 
-    private OperatorProcess(Path folder, Process process, Path endpoint) {
+    private OperatorProcess(Path folder, Process process, Path endpoint, Optional<Path> tlsDir) {
         this.folder = folder;
         this.process = process;
         this.endpoint = endpoint;
+        this.tlsDir = tlsDir;
     }
 
-    /** Starts one; it keeps its files in the folder. */
+    /**
+     * Starts one; it keeps its files in the folder. An empty setting takes one away that would be
+     * set otherwise; with {@code reelfleet.tls.dir} it is called by HTTPS. Calls show what {@code
+     * api-token} holds.
+     */
     static OperatorProcess start(
             Path folder, Map<String, String> settings, Map<String, String> environment)
             throws IOException {
@@ -43,20 +52,26 @@ final class OperatorProcess implements AutoCloseable {
         List<String> line = new ArrayList<>();
         line.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         line.addAll(List.of("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"));
-        line.add("-Dquarkus.http.port=0");
-        line.add("-Dquarkus.management.port=0");
-        line.add("-Dreelfleet.endpoint-file=" + endpoint);
-        line.add("-Dreelfleet.api.token-file=" + folder.resolve("api-token"));
-        line.add("-Dreelfleet.tokens.key-file=" + folder.resolve("viewer-key.pem"));
-        line.add("-Dreelfleet.parent-pid=" + ProcessHandle.current().pid());
-        settings.forEach((key, value) -> line.add("-D" + key + "=" + value));
+        Map<String, String> all = new LinkedHashMap<>();
+        all.put("quarkus.http.port", "0");
+        all.put("quarkus.management.port", "0");
+        all.put("reelfleet.endpoint-file", endpoint.toString());
+        all.put("reelfleet.api.token-file", folder.resolve("api-token").toString());
+        all.put("reelfleet.tokens.key-file", folder.resolve("viewer-key.pem").toString());
+        all.put("reelfleet.parent-pid", Long.toString(ProcessHandle.current().pid()));
+        all.putAll(settings);
+        all.forEach((key, value) -> line.add("-D" + key + "=" + value));
         line.addAll(List.of("-jar", JAR.toString()));
         ProcessBuilder builder = new ProcessBuilder(line);
         builder.environment().putAll(environment);
         builder.redirectErrorStream(true)
                 .redirectOutput(
                         ProcessBuilder.Redirect.appendTo(folder.resolve("operator.log").toFile()));
-        return new OperatorProcess(folder, builder.start(), endpoint);
+        return new OperatorProcess(
+                folder,
+                builder.start(),
+                endpoint,
+                Optional.ofNullable(settings.get("reelfleet.tls.dir")).map(Path::of));
     }
 
     /** Waits until it listens. */
@@ -65,7 +80,7 @@ final class OperatorProcess implements AutoCloseable {
                 Duration.ofSeconds(60),
                 () -> {
                     assertThat(process.isAlive()).as(() -> log()).isTrue();
-                    assertThat(endpoint).exists();
+                    assertThat(endpoint).as(() -> log()).exists();
                 });
         return this;
     }
@@ -74,7 +89,12 @@ final class OperatorProcess implements AutoCloseable {
     HttpResponse<String> call(String method, String path, String type, String body)
             throws IOException, InterruptedException {
         HttpRequest.Builder request =
-                HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port() + path))
+                HttpRequest.newBuilder(
+                                URI.create(
+                                        (tlsDir.isPresent() ? "https" : "http")
+                                                + "://127.0.0.1:"
+                                                + port()
+                                                + path))
                         .header(
                                 "authorization",
                                 "Bearer " + Files.readString(folder.resolve("api-token")).strip())
@@ -86,7 +106,19 @@ final class OperatorProcess implements AutoCloseable {
         if (type != null) {
             request.header("content-type", type);
         }
-        return http.send(request.build(), HttpResponse.BodyHandlers.ofString());
+        return http().send(request.build(), HttpResponse.BodyHandlers.ofString());
+    }
+
+    private HttpClient http() throws IOException {
+        if (http == null) {
+            HttpClient.Builder builder = HttpClient.newBuilder();
+            if (tlsDir.isPresent()) {
+                builder.sslContext(
+                        TlsContexts.trusting(Files.readString(tlsDir.get().resolve("ca.crt"))));
+            }
+            http = builder.build();
+        }
+        return http;
     }
 
     /** The JSON of a GET. */
@@ -115,6 +147,24 @@ final class OperatorProcess implements AutoCloseable {
     void kill() throws InterruptedException {
         process.destroyForcibly();
         process.waitFor();
+    }
+
+    /** Does nothing from now on, as a process on a machine that swaps. */
+    void stall() throws IOException, InterruptedException {
+        signal("STOP");
+    }
+
+    /** Goes on after a stall. */
+    void goOn() throws IOException, InterruptedException {
+        signal("CONT");
+    }
+
+    private void signal(String name) throws IOException, InterruptedException {
+        assertThat(
+                        new ProcessBuilder("kill", "-" + name, Long.toString(process.pid()))
+                                .start()
+                                .waitFor())
+                .isZero();
     }
 
     @Override

@@ -3,6 +3,7 @@ package io.reelfleet.gateway;
 import io.reelfleet.migration.ChunkStore;
 import io.reelfleet.migration.ChunkStores;
 import io.reelfleet.migration.StoreException;
+import io.reelfleet.process.StartupProblem;
 import jakarta.enterprise.inject.Disposes;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
@@ -17,7 +18,7 @@ final class ChunkStoreProducer {
         try {
             return ChunkStores.open(settings.store());
         } catch (StoreException e) {
-            throw new SettingException(e.getMessage(), e);
+            throw new StartupProblem(e.getMessage(), e);
         }
     }
 

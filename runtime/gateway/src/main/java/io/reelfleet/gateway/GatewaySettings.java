@@ -1,5 +1,6 @@
 package io.reelfleet.gateway;
 
+import io.reelfleet.process.StartupProblem;
 import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
 import java.nio.file.Path;
@@ -30,7 +31,7 @@ public class GatewaySettings {
         return text("reelfleet.store")
                 .orElseThrow(
                         () ->
-                                new SettingException(
+                                new StartupProblem(
                                         "reelfleet.store is not set: write file:/dir or s3://bucket/prefix"));
     }
 
@@ -39,7 +40,7 @@ public class GatewaySettings {
         return path("reelfleet.tokens.public-key-file")
                 .orElseThrow(
                         () ->
-                                new SettingException(
+                                new StartupProblem(
                                         "reelfleet.tokens.public-key-file is not set: write the PEM file with the public key of"
                                                 + " viewers' tokens"));
     }

@@ -125,6 +125,17 @@ class GatewayProcessIT {
         refusedWith("reelfleet.store is not set: write ");
     }
 
+    @Test
+    void inAClusterItWaitsForTheOperatorsKeysForAWhileAndNamesTheOneThatIsMissing()
+            throws Exception {
+        Path missing = folder.resolve("authority.crt");
+        settings.put("reelfleet.trust.endpoint", "127.0.0.1:1");
+        settings.put("reelfleet.trust.authority-file", missing.toString());
+        long begun = System.nanoTime();
+        refusedWith("reelfleet.trust.authority-file " + missing + " is not there: write ");
+        assertThat(System.nanoTime() - begun).isGreaterThan(5_000_000_000L);
+    }
+
     private void refusedWith(String beginning) throws Exception {
         try (GatewayProcess gateway = new GatewayProcess(JAR, folder, settings)) {
             assertThat(gateway.awaitEnd()).isEqualTo(1);

@@ -1,5 +1,6 @@
 package io.reelfleet.server;
 
+import io.reelfleet.process.StartupProblem;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;

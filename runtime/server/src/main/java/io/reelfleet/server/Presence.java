@@ -1,12 +1,11 @@
 package io.reelfleet.server;
 
 import io.quarkus.runtime.Quarkus;
+import io.reelfleet.process.EndpointFile;
+import io.reelfleet.process.Parent;
+import io.reelfleet.process.Ports;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Singleton;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -23,59 +22,29 @@ final class Presence {
     }
 
     void announce() {
-        worker.start(settings, settings.advertise() + ":" + settings.port());
-        settings.parentPid().ifPresent(Presence::endWith);
-        settings.endpointFile().ifPresent(this::write);
-    }
-
-    private void write(Path file) {
-        String endpoint =
-                "{\"pid\":%d,\"host\":\"%s\",\"port\":%d,\"management_port\":%d}%n"
-                        .formatted(
-                                ProcessHandle.current().pid(),
-                                settings.advertise(),
-                                settings.port(),
-                                settings.port("quarkus.management.port"));
-        try {
-            Files.createDirectories(file.toAbsolutePath().getParent());
-            Path fresh = file.resolveSibling(file.getFileName() + ".new");
-            Files.writeString(fresh, endpoint);
-            Files.move(
-                    fresh,
-                    file,
-                    StandardCopyOption.ATOMIC_MOVE,
-                    StandardCopyOption.REPLACE_EXISTING);
-        } catch (IOException e) {
-            throw new StartupProblem(
-                    "reelfleet.endpoint-file %s cannot be written: %s"
-                            .formatted(file, e.getMessage()),
-                    e);
-        }
-    }
-
-    private static void endWith(long pid) {
-        ProcessHandle.of(pid)
-                .ifPresentOrElse(
-                        parent ->
-                                parent.onExit()
-                                        .thenRun(
-                                                () -> {
-                                                    LOG.info("process {} is gone: ending too", pid);
-                                                    Quarkus.asyncExit(0);
-                                                }),
-                        () -> Quarkus.asyncExit(0));
+        int port = Ports.ofApplication(settings::text);
+        worker.start(settings, settings.advertise() + ":" + port);
+        settings.parentPid()
+                .ifPresent(
+                        pid ->
+                                Parent.follow(
+                                        pid,
+                                        () -> {
+                                            LOG.info("process {} is gone: ending too", pid);
+                                            Quarkus.asyncExit(0);
+                                        }));
+        settings.endpointFile()
+                .ifPresent(
+                        file ->
+                                EndpointFile.write(
+                                        file,
+                                        settings.advertise(),
+                                        port,
+                                        Ports.ofManagement(settings::text)));
     }
 
     @PreDestroy
     void leave() {
-        settings.endpointFile()
-                .ifPresent(
-                        file -> {
-                            try {
-                                Files.deleteIfExists(file);
-                            } catch (IOException e) {
-                                LOG.debug("{} stays: {}", file, e.getMessage());
-                            }
-                        });
+        settings.endpointFile().ifPresent(EndpointFile::remove);
     }
 }

@@ -13,6 +13,7 @@ import io.reelfleet.migration.ChunkStores;
 import io.reelfleet.migration.StoreException;
 import io.reelfleet.migration.StoreProbe;
 import io.reelfleet.migration.StoreUnsafeException;
+import io.reelfleet.process.StartupProblem;
 import io.reelfleet.server.session.EngineGenerators;
 import io.reelfleet.server.session.Generators;
 import io.reelfleet.server.session.LoopListener;

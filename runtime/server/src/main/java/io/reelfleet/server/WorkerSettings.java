@@ -1,6 +1,7 @@
 package io.reelfleet.server;
 
 import io.reelfleet.engine.GenerationOverrides;
+import io.reelfleet.process.StartupProblem;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.nio.file.Path;
@@ -153,16 +154,6 @@ record WorkerSettings(Config config) {
         return text("reelfleet.insecure").map(Boolean::valueOf).orElse(false);
     }
 
-    /** A port as it is now: Quarkus puts the one it got where it was asked for any. */
-    int port(String name) {
-        String got = System.getProperty(name);
-        return Integer.parseInt(got != null ? got : text(name).orElse("0"));
-    }
-
-    int port() {
-        return port(tlsDir().isPresent() ? "quarkus.http.ssl-port" : "quarkus.http.port");
-    }
-
     private long bytes(String name, String otherwise) {
         return ByteSize.parse(name, text(name).orElse(otherwise));
     }
@@ -197,7 +188,8 @@ record WorkerSettings(Config config) {
         }
     }
 
-    private Optional<String> text(String name) {
+    /** A setting as it is written; empty when it is blank. */
+    Optional<String> text(String name) {
         try {
             return config.getOptionalValue(name, String.class).filter(s -> !s.isBlank());
         } catch (NoSuchElementException e) {

@@ -22,6 +22,7 @@ class WhoMayKnowWhomTest {
             List.of(
                     "crds",
                     "trust",
+                    "process",
                     "runtime/api",
                     "runtime/engine",
                     "runtime/server",
@@ -94,6 +95,15 @@ class WhoMayKnowWhomTest {
     void trustKnowsNoOtherModuleAndNoFramework() {
         check(knowsNoneOf("io.reelfleet.trust..", others("io.reelfleet.trust..")));
         check(knowsNoneOf("io.reelfleet.trust..", FRAMEWORKS));
+    }
+
+    @Test
+    void processKnowsTrustAndNoFramework() {
+        check(
+                knowsNoneOf(
+                        "io.reelfleet.process..",
+                        others("io.reelfleet.process..", "io.reelfleet.trust..")));
+        check(knowsNoneOf("io.reelfleet.process..", FRAMEWORKS));
     }
 
     @Test
@@ -206,6 +216,7 @@ class WhoMayKnowWhomTest {
         return Stream.of(
                         "io.reelfleet.crds..",
                         "io.reelfleet.trust..",
+                        "io.reelfleet.process..",
                         "io.reelfleet.api..",
                         "io.reelfleet.engine..",
                         "io.reelfleet.server..",

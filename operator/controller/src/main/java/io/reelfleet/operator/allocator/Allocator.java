@@ -29,7 +29,6 @@ import io.reelfleet.operator.fleet.PoolView;
 import io.reelfleet.operator.fleet.SessionSpecs;
 import io.reelfleet.operator.fleet.SessionView;
 import io.reelfleet.operator.fleet.SessionWish;
-import io.reelfleet.operator.leadership.Leadership;
 import io.reelfleet.operator.tokens.ViewerTokens;
 import java.time.Clock;
 import java.time.Duration;
@@ -41,15 +40,11 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.function.Supplier;
+import java.util.function.BinaryOperator;
 import java.util.regex.Pattern;
 
-/**
- * The allocator behind both of its faces. Every method may block for as long as the fleet loop
- * takes to answer, and refuses by a {@link StatusRuntimeException} whose description is a sentence
- * for the caller.
- */
-public final class Allocator {
+/** The leader's own allocator. */
+public final class Allocator implements Allocation {
     private static final String DEFAULT_NAMESPACE = "default";
     private static final Pattern UID = Pattern.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?");
     private static final long REPLY_SECONDS = 10;
@@ -58,7 +53,6 @@ public final class Allocator {
     private final Gate gate;
     private final SessionRegistry registry;
     private final ViewerTokens tokens;
-    private final Supplier<Leadership> leadership;
     private final String gatewayUrl;
     private final Clock clock;
     private final Object opening = new Object();
@@ -71,14 +65,12 @@ public final class Allocator {
             Gate gate,
             SessionRegistry registry,
             ViewerTokens tokens,
-            Supplier<Leadership> leadership,
             String gatewayUrl,
             Clock clock) {
         this.fleets = fleets;
         this.gate = gate;
         this.registry = registry;
         this.tokens = tokens;
-        this.leadership = leadership;
         this.gatewayUrl = gatewayUrl;
         this.clock = clock;
     }
@@ -88,9 +80,18 @@ public final class Allocator {
         return gatewayUrl + "/s/" + uid + "/";
     }
 
-    /** Opens a session that is written as a VideoSession document. */
+    @Override
     public OpenSessionResponse open(String authorization, String document) {
-        Caller caller = enter(authorization);
+        enter(authorization);
+        return open(authorization, request(document, this::origin));
+    }
+
+    /**
+     * What a VideoSession document asks for.
+     *
+     * @param origin uid of a session, by namespace and name
+     */
+    static OpenSessionRequest request(String document, BinaryOperator<String> origin) {
         VideoSession session;
         try {
             session = Documents.readSession(document);
@@ -107,19 +108,20 @@ public final class Allocator {
                 session.getMetadata().getNamespace() == null
                         ? DEFAULT_NAMESPACE
                         : session.getMetadata().getNamespace();
-        String uid = UUID.randomUUID().toString();
-        String origin =
+        String from =
                 session.getSpec().from() == null
                         ? null
-                        : origin(namespace, session.getSpec().from().session());
-        return open(
-                caller,
-                SessionSpecs.of(session, uid, namespace, origin),
-                session.getSpec().desired() == VideoSessionSpec.Desired.ACTIVE,
-                "");
+                        : origin.apply(namespace, session.getSpec().from().session());
+        return OpenSessionRequest.newBuilder()
+                .setSpec(SessionSpecs.of(session, UUID.randomUUID().toString(), namespace, from))
+                .setDesired(
+                        session.getSpec().desired() == VideoSessionSpec.Desired.ACTIVE
+                                ? Desired.DESIRED_ACTIVE
+                                : Desired.DESIRED_SUSPENDED)
+                .build();
     }
 
-    /** See AllocatorService.OpenSession. */
+    @Override
     public OpenSessionResponse open(String authorization, OpenSessionRequest request) {
         Caller caller = enter(authorization);
         SessionSpec.Builder spec = request.getSpec().toBuilder();
@@ -287,7 +289,7 @@ public final class Allocator {
         }
     }
 
-    /** See AllocatorService.GetSession. */
+    @Override
     public Session get(String authorization, GetSessionRequest request) {
         Caller caller = enter(authorization);
         SessionView view = find(request.getUid(), request.getName(), request.getNamespace());
@@ -295,7 +297,7 @@ public final class Allocator {
         return message(view);
     }
 
-    /** See AllocatorService.ListSessions. */
+    @Override
     public ListSessionsResponse list(String authorization, ListSessionsRequest request) {
         Caller caller = enter(authorization);
         gate.permit(caller, Gate.Verb.LIST, request.getNamespace());
@@ -316,7 +318,7 @@ public final class Allocator {
         return response.build();
     }
 
-    /** See AllocatorService.UpdateSession. */
+    @Override
     public Session update(String authorization, UpdateSessionRequest request) {
         Caller caller = enter(authorization);
         SessionView view = find(request.getUid(), "", "");
@@ -355,7 +357,7 @@ public final class Allocator {
         return message(await(fleets.want(wish).orElseThrow(() -> noPool(spec.getPool()))));
     }
 
-    /** See AllocatorService.CloseSession. */
+    @Override
     public CloseSessionResponse close(String authorization, CloseSessionRequest request) {
         Caller caller = enter(authorization);
         SessionView view = find(request.getUid(), request.getName(), request.getNamespace());
@@ -366,7 +368,7 @@ public final class Allocator {
         return CloseSessionResponse.getDefaultInstance();
     }
 
-    /** See AllocatorService.IssueToken. */
+    @Override
     public IssueTokenResponse token(String authorization, IssueTokenRequest request) {
         Caller caller = enter(authorization);
         SessionView view = find(request.getUid(), request.getName(), request.getNamespace());
@@ -389,7 +391,7 @@ public final class Allocator {
                 .build();
     }
 
-    /** See AllocatorService.GetFleet. */
+    @Override
     public Fleet fleet(String authorization) {
         Caller caller = enter(authorization);
         gate.permit(caller, Gate.Verb.LIST, "");
@@ -400,12 +402,7 @@ public final class Allocator {
         Caller caller = gate.caller(authorization);
         if (fleets.term() == 0) {
             throw refused(
-                    Status.Code.UNAVAILABLE,
-                    leadership
-                            .get()
-                            .leader()
-                            .map(l -> "this operator stands by; the leader is " + l + ", ask it")
-                            .orElse("no operator leads yet; try again in a moment"));
+                    Status.Code.UNAVAILABLE, "leadership is changing hands; try again in a moment");
         }
         return caller;
     }

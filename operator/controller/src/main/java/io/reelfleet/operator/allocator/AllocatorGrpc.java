@@ -21,7 +21,7 @@ import io.reelfleet.api.allocator.v1.UpdateSessionRequest;
 import io.reelfleet.operator.Operator;
 import io.smallrye.common.annotation.Blocking;
 import jakarta.inject.Inject;
-import java.util.function.Function;
+import java.util.function.BiFunction;
 import org.jboss.logging.Logger;
 
 /** The allocator's gRPC face. */
@@ -31,9 +31,14 @@ public class AllocatorGrpc extends AllocatorServiceGrpc.AllocatorServiceImplBase
 
     @Inject Operator operator;
 
-    private static <T> void answer(StreamObserver<T> observer, Function<String, T> call) {
+    private <T> void answer(StreamObserver<T> observer, BiFunction<Allocation, String, T> call) {
         try {
-            observer.onNext(call.apply(AuthorizationHeader.VALUE.get()));
+            // What was handed on once is not handed on again: leadership is changing hands.
+            Allocation allocation =
+                    AuthorizationHeader.IS_FORWARDED.get()
+                            ? operator.ownAllocator()
+                            : operator.allocator();
+            observer.onNext(call.apply(allocation, AuthorizationHeader.VALUE.get()));
             observer.onCompleted();
         } catch (StatusRuntimeException e) {
             observer.onError(e);
@@ -50,44 +55,44 @@ public class AllocatorGrpc extends AllocatorServiceGrpc.AllocatorServiceImplBase
     @Blocking
     public void openSession(
             OpenSessionRequest request, StreamObserver<OpenSessionResponse> observer) {
-        answer(observer, authorization -> operator.allocator().open(authorization, request));
+        answer(observer, (allocator, authorization) -> allocator.open(authorization, request));
     }
 
     @Override
     @Blocking
     public void getSession(GetSessionRequest request, StreamObserver<Session> observer) {
-        answer(observer, authorization -> operator.allocator().get(authorization, request));
+        answer(observer, (allocator, authorization) -> allocator.get(authorization, request));
     }
 
     @Override
     @Blocking
     public void listSessions(
             ListSessionsRequest request, StreamObserver<ListSessionsResponse> observer) {
-        answer(observer, authorization -> operator.allocator().list(authorization, request));
+        answer(observer, (allocator, authorization) -> allocator.list(authorization, request));
     }
 
     @Override
     @Blocking
     public void updateSession(UpdateSessionRequest request, StreamObserver<Session> observer) {
-        answer(observer, authorization -> operator.allocator().update(authorization, request));
+        answer(observer, (allocator, authorization) -> allocator.update(authorization, request));
     }
 
     @Override
     @Blocking
     public void closeSession(
             CloseSessionRequest request, StreamObserver<CloseSessionResponse> observer) {
-        answer(observer, authorization -> operator.allocator().close(authorization, request));
+        answer(observer, (allocator, authorization) -> allocator.close(authorization, request));
     }
 
     @Override
     @Blocking
     public void issueToken(IssueTokenRequest request, StreamObserver<IssueTokenResponse> observer) {
-        answer(observer, authorization -> operator.allocator().token(authorization, request));
+        answer(observer, (allocator, authorization) -> allocator.token(authorization, request));
     }
 
     @Override
     @Blocking
     public void getFleet(GetFleetRequest request, StreamObserver<Fleet> observer) {
-        answer(observer, authorization -> operator.allocator().fleet(authorization));
+        answer(observer, (allocator, authorization) -> allocator.fleet(authorization));
     }
 }

@@ -19,13 +19,23 @@ public class AuthorizationHeader implements ServerInterceptor {
     /** The header's value; null when the caller sent none. */
     static final Context.Key<String> VALUE = Context.key("authorization");
 
-    private static final Metadata.Key<String> HEADER =
+    /** Whether another operator hands the call on. */
+    static final Context.Key<Boolean> IS_FORWARDED = Context.keyWithDefault("forwarded", false);
+
+    static final Metadata.Key<String> HEADER =
             Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
+    static final Metadata.Key<String> FORWARDED =
+            Metadata.Key.of("reelfleet-forwarded", Metadata.ASCII_STRING_MARSHALLER);
 
     @Override
     public <Q, A> ServerCall.Listener<Q> interceptCall(
             ServerCall<Q, A> call, Metadata headers, ServerCallHandler<Q, A> next) {
         return Contexts.interceptCall(
-                Context.current().withValue(VALUE, headers.get(HEADER)), call, headers, next);
+                Context.current()
+                        .withValue(VALUE, headers.get(HEADER))
+                        .withValue(IS_FORWARDED, headers.containsKey(FORWARDED)),
+                call,
+                headers,
+                next);
     }
 }

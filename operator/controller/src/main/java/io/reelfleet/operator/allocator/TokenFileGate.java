@@ -1,7 +1,7 @@
 package io.reelfleet.operator.allocator;
 
 import io.grpc.Status;
-import io.reelfleet.operator.StartupProblem;
+import io.reelfleet.process.StartupProblem;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;

@@ -307,7 +307,7 @@ public final class FleetLoop {
     }
 
     private void remove(CompletableFuture<Void> done, long now) {
-        LOG.infof("pool %s: gone; giving %d workers back", pool.name(), workers.size());
+        LOG.infof("pool %s: gone; workers to give back: %d", pool.name(), workers.size());
         removed = true;
         removal = done;
         for (WorkerEntry w : workers.values()) {
@@ -428,9 +428,7 @@ public final class FleetLoop {
             LOG.infof(
                     "pool %s: worker %s is ready after %.1f s",
                     pool.name(), w.name, (now - w.requestedAt) / 1000.0);
-            if (problem != null && !problem.reason().equals("StoreUnsafe")) {
-                problem = null;
-            }
+            problem = null;
         } else if (r.getPhase() == WorkerPhase.WORKER_PHASE_FAILED) {
             String why = r.getMessage().isEmpty() ? "the worker cannot start" : r.getMessage();
             problem = new PoolView.Problem(WorkerProblems.reason(why), why);
@@ -597,7 +595,7 @@ public final class FleetLoop {
                 s.uid,
                 phase == SessionView.Phase.FAILED,
                 phase.title(),
-                s.message.isEmpty() ? "it wrote " + s.nextChunk + " chunks" : s.message);
+                s.message.isEmpty() ? "chunks written: " + s.nextChunk : s.message);
     }
 
     // ---- workers
@@ -845,7 +843,7 @@ public final class FleetLoop {
             s.frozen = s.frozen && silent && s.worker == null;
         }
         LOG.infof(
-                "pool %s: leads with term %d after %.1f s: %d workers, %d sessions%s",
+                "pool %s: leads with term %d after %.1f s; workers: %d, sessions: %d%s",
                 pool.name(),
                 term,
                 (now - startedAt) / 1000.0,
@@ -876,13 +874,13 @@ public final class FleetLoop {
         Plan next = policy.decide(snapshot);
         if (next.wantedWorkers() != plan.wantedWorkers()) {
             LOG.infof(
-                    "pool %s: %d workers wanted: %s",
+                    "pool %s: workers wanted: %d (%s)",
                     pool.name(), next.wantedWorkers(), next.reason());
             happened(
                     null,
                     false,
                     next.wantedWorkers() > plan.wantedWorkers() ? "ScalingUp" : "ScalingDown",
-                    "%d workers wanted, %d before: %s"
+                    "workers wanted: %d, before: %d (%s)"
                             .formatted(next.wantedWorkers(), plan.wantedWorkers(), next.reason()));
         }
         plan = next;

@@ -11,16 +11,14 @@ final class WorkerProblems {
 
     /** One word for the sentence of a worker that cannot start. */
     static String reason(String sentence) {
-        String text = sentence.toLowerCase(java.util.Locale.ROOT);
-        if (text.contains("store")) {
-            return text.contains("second create") || text.contains("unsafe")
-                    ? "StoreUnsafe"
-                    : "StoreFails";
+        if (sentence.startsWith("StoreUnsafe")) {
+            return "StoreUnsafe";
         }
-        if (text.contains("model") || text.contains("tensor") || text.contains("safetensors")) {
+        String text = sentence.toLowerCase(java.util.Locale.ROOT);
+        if (text.contains("model") || text.contains("tensor")) {
             return "ModelInvalid";
         }
-        return "WorkersFail";
+        return text.contains("store") ? "StoreFails" : "WorkersFail";
     }
 
     /**

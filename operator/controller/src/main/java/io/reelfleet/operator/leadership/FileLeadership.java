@@ -1,6 +1,6 @@
 package io.reelfleet.operator.leadership;
 
-import io.reelfleet.operator.StartupProblem;
+import io.reelfleet.process.StartupProblem;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;

@@ -15,8 +15,13 @@ public interface Leadership extends AutoCloseable {
      */
     void join(LongConsumer leads, Runnable lost);
 
-    /** Who leads, as far as is known; for people and for standbys' answers. */
+    /** Who leads, as far as is known; for people. */
     Optional<String> leader();
+
+    /** Where the one who leads is called, {@code host:port}; empty where that is not known. */
+    default Optional<String> leaderEndpoint() {
+        return Optional.empty();
+    }
 
     /** Leaves, so that another one can lead at once. */
     @Override

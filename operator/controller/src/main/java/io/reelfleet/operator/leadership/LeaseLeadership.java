@@ -9,6 +9,8 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.ZoneOffset;
 import java.time.ZonedDateTime;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.Executors;
@@ -27,6 +29,9 @@ import org.jboss.logging.Logger;
 public final class LeaseLeadership implements Leadership {
     private static final Logger LOG = Logger.getLogger(LeaseLeadership.class);
 
+    /** Annotation of the Lease: where its holder is called. */
+    private static final String ENDPOINT = "reelfleet.io/endpoint";
+
     /**
      * How long a Lease is good for after its last renewal, how long a leader tries to renew it, how
      * often it tries.
@@ -41,6 +46,7 @@ public final class LeaseLeadership implements Leadership {
     private final String namespace;
     private final String lease;
     private final String identity;
+    private final Optional<String> endpoint;
     private final Timing timing;
     private final Clock clock;
     private final ScheduledExecutorService timer =
@@ -55,21 +61,25 @@ public final class LeaseLeadership implements Leadership {
     private ZonedDateTime observedRenewal;
     private long observedAt;
     private volatile String holder = "";
+    private volatile Optional<String> holderEndpoint = Optional.empty();
 
     /**
      * @param name how this operator calls itself, for people
+     * @param endpoint {@code host:port} that standbys call this operator by, once it leads
      */
     public LeaseLeadership(
             KubernetesClient client,
             String namespace,
             String lease,
             String name,
+            Optional<String> endpoint,
             Timing timing,
             Clock clock) {
         this.client = client;
         this.namespace = namespace;
         this.lease = lease;
         this.identity = name + "_" + UUID.randomUUID().toString().substring(0, 8);
+        this.endpoint = endpoint;
         this.timing = timing;
         this.clock = clock;
     }
@@ -117,6 +127,7 @@ public final class LeaseLeadership implements Leadership {
                             .withNewMetadata()
                             .withNamespace(namespace)
                             .withName(lease)
+                            .withAnnotations(annotations(null))
                             .endMetadata()
                             .withNewSpec()
                             .withHolderIdentity(identity)
@@ -132,6 +143,11 @@ public final class LeaseLeadership implements Leadership {
         }
         String held = current.getSpec().getHolderIdentity();
         holder = held == null ? "" : held;
+        holderEndpoint =
+                holder.isEmpty()
+                        ? Optional.empty()
+                        : Optional.ofNullable(current.getMetadata().getAnnotations())
+                                .map(a -> a.get(ENDPOINT));
         if (identity.equals(held)) {
             current.getSpec().setRenewTime(now);
             client.resource(current).update();
@@ -156,6 +172,7 @@ public final class LeaseLeadership implements Leadership {
         }
         Integer before = current.getSpec().getLeaseTransitions();
         int transitions = (before == null ? 0 : before) + 1;
+        current.getMetadata().setAnnotations(annotations(current.getMetadata().getAnnotations()));
         current.getSpec().setHolderIdentity(identity);
         current.getSpec().setLeaseDurationSeconds((int) timing.lease().toSeconds());
         current.getSpec().setAcquireTime(now);
@@ -165,8 +182,16 @@ public final class LeaseLeadership implements Leadership {
         began(transitions + 1L, started);
     }
 
+    private Map<String, String> annotations(Map<String, String> others) {
+        Map<String, String> all = new HashMap<>(others == null ? Map.of() : others);
+        all.remove(ENDPOINT);
+        endpoint.ifPresent(e -> all.put(ENDPOINT, e));
+        return all;
+    }
+
     private void began(long term, long at) {
         holder = identity;
+        holderEndpoint = endpoint;
         leading = true;
         renewedAt = at;
         LOG.infof("leads with term %d as %s", term, identity);
@@ -177,6 +202,11 @@ public final class LeaseLeadership implements Leadership {
     @Override
     public Optional<String> leader() {
         return Optional.of(holder).filter(h -> !h.isEmpty());
+    }
+
+    @Override
+    public Optional<String> leaderEndpoint() {
+        return holderEndpoint;
     }
 
     @Override

@@ -1,7 +1,7 @@
 package io.reelfleet.operator.tokens;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.reelfleet.operator.StartupProblem;
+import io.reelfleet.process.StartupProblem;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;

@@ -2,7 +2,7 @@ package io.reelfleet.operator.trust;
 
 import io.fabric8.kubernetes.client.KubernetesClient;
 import io.fabric8.kubernetes.client.KubernetesClientBuilder;
-import io.reelfleet.operator.StartupProblem;
+import io.reelfleet.process.StartupProblem;
 import io.reelfleet.trust.CertificateAuthority;
 import io.reelfleet.trust.PeerIdentity;
 import io.reelfleet.trust.TlsFolder;
@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
@@ -52,11 +53,11 @@ public final class ClusterTrust {
                 new StoredAuthority(client, namespace, Clock.systemUTC())
                         .open(secret.get(), need(config, "reelfleet.trust.config-map"));
         String host = need(config, "reelfleet.trust.endpoint").replaceAll(":[0-9]+$", "");
-        PeerIdentity self =
-                new PeerIdentity(
-                        PeerIdentity.Role.OPERATOR,
-                        "operator",
-                        List.of(host, host + ".cluster.local", "localhost", "127.0.0.1"));
+        List<String> hosts =
+                new ArrayList<>(List.of(host, host + ".cluster.local", "localhost", "127.0.0.1"));
+        // Standbys call the leader by its address.
+        config.apply("reelfleet.pod.ip").filter(ip -> !ip.isBlank()).ifPresent(hosts::add);
+        PeerIdentity self = new PeerIdentity(PeerIdentity.Role.OPERATOR, "operator", hosts);
         issue(authority, self, folder);
         Thread.ofPlatform()
                 .daemon()

@@ -5,24 +5,24 @@ import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
 import io.grpc.TlsChannelCredentials;
-import java.io.IOException;
-import java.io.UncheckedIOException;
+import io.reelfleet.trust.PartTls;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Makes channels to workers: by mutual TLS with the certificates of a folder, or in clear text
- * without one.
+ * Makes channels to workers and to the operator that leads: by mutual TLS with the certificates of
+ * a folder, or in clear text without one.
  */
 public final class WorkerChannels {
     private static final int LARGEST_MESSAGE = 16 << 20;
 
     private final Optional<Path> tlsFolder;
+    private PartTls tls;
 
     /**
-     * @param tlsFolder {@code ca.crt}, {@code tls.crt}, {@code tls.key}; read anew for every
-     *     channel, since they are renewed
+     * @param tlsFolder {@code ca.crt}, {@code tls.crt}, {@code tls.key}; read again when they have
+     *     been renewed
      */
     public WorkerChannels(Optional<Path> tlsFolder) {
         this.tlsFolder = tlsFolder;
@@ -38,18 +38,18 @@ public final class WorkerChannels {
     }
 
     private ChannelCredentials credentials() {
-        if (tlsFolder.isEmpty()) {
-            return InsecureChannelCredentials.create();
+        return tlsFolder.isEmpty()
+                ? InsecureChannelCredentials.create()
+                : TlsChannelCredentials.newBuilder()
+                        .keyManager(tls().keyManager())
+                        .trustManager(tls().trustManager())
+                        .build();
+    }
+
+    private synchronized PartTls tls() {
+        if (tls == null) {
+            tls = PartTls.of(tlsFolder.orElseThrow());
         }
-        Path folder = tlsFolder.get();
-        try {
-            return TlsChannelCredentials.newBuilder()
-                    .trustManager(folder.resolve("ca.crt").toFile())
-                    .keyManager(
-                            folder.resolve("tls.crt").toFile(), folder.resolve("tls.key").toFile())
-                    .build();
-        } catch (IOException e) {
-            throw new UncheckedIOException("reelfleet.tls.dir " + folder + " cannot be read", e);
-        }
+        return tls;
     }
 }

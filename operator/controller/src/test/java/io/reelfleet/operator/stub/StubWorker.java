@@ -2,6 +2,7 @@ package io.reelfleet.operator.stub;
 
 import io.grpc.InsecureServerCredentials;
 import io.grpc.Server;
+import io.grpc.ServerCredentials;
 import io.grpc.Status;
 import io.grpc.netty.NettyServerBuilder;
 import io.grpc.stub.StreamObserver;
@@ -38,6 +39,10 @@ import java.util.concurrent.TimeUnit;
 /** Also a program of its own: it reads the worker's settings and writes its endpoint file. */
 public final class StubWorker implements AutoCloseable {
 
+    /** What it answers to a prompt with "TOO LONG" in it. */
+    public static final String PROMPT_TOO_LONG =
+            "the prompt has 300 tokens, the model takes 64: write a shorter one";
+
     private static final class Held {
         private SessionSpec spec;
         private long epoch;
@@ -54,14 +59,20 @@ public final class StubWorker implements AutoCloseable {
     private StreamObserver<WorkerReport> subscriber;
     private long term;
     private WorkerPhase phase = WorkerPhase.WORKER_PHASE_READY;
+    private String message = "";
+    private String error = "";
+
+    /** A worker that listens in clear text. */
+    public StubWorker(String name, String host, int port) throws IOException {
+        this(name, host, port, InsecureServerCredentials.create());
+    }
 
     /** A worker that listens. */
-    public StubWorker(String name, String host, int port) throws IOException {
+    StubWorker(String name, String host, int port, ServerCredentials credentials)
+            throws IOException {
         this.name = name;
         this.server =
-                NettyServerBuilder.forAddress(
-                                new InetSocketAddress(host, port),
-                                InsecureServerCredentials.create())
+                NettyServerBuilder.forAddress(new InetSocketAddress(host, port), credentials)
                         .addService(new Service())
                         .build()
                         .start();
@@ -107,6 +118,17 @@ public final class StubWorker implements AutoCloseable {
         return List.copyOf(sessions.keySet());
     }
 
+    /** From now on it says that it cannot work, and why. */
+    synchronized void fail(String sentence) {
+        phase = WorkerPhase.WORKER_PHASE_FAILED;
+        message = sentence;
+    }
+
+    /** From now on its sessions say what went wrong, such as that their disk is full. */
+    public synchronized void say(String lastError) {
+        error = lastError;
+    }
+
     /** Ends at once, as a crash does. */
     @Override
     public void close() {
@@ -143,7 +165,8 @@ public final class StubWorker implements AutoCloseable {
                                 .setModel("stub")
                                 .addControls("prompt")
                                 .setChunkIntervalS(0.75))
-                .setPhase(phase);
+                .setPhase(phase)
+                .setMessage(message);
         sessions.forEach(
                 (uid, h) ->
                         r.addSessions(
@@ -152,6 +175,7 @@ public final class StubWorker implements AutoCloseable {
                                         .setEpoch(h.epoch)
                                         .setState(h.state)
                                         .setActive(true)
+                                        .setLastError(error)
                                         .setNextChunk(h.nextChunk)));
         try {
             subscriber.onNext(r.build());
@@ -195,6 +219,13 @@ public final class StubWorker implements AutoCloseable {
         public void admit(AdmitRequest request, StreamObserver<AdmitResponse> observer) {
             synchronized (StubWorker.this) {
                 if (!obeys(request.getHeader(), observer, "admit")) {
+                    return;
+                }
+                if (request.getSpec().getControls(0).getText().contains("TOO LONG")) {
+                    observer.onError(
+                            Status.INVALID_ARGUMENT
+                                    .withDescription(PROMPT_TOO_LONG)
+                                    .asRuntimeException());
                     return;
                 }
                 Held h = new Held();

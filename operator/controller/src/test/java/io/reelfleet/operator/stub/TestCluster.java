@@ -9,6 +9,7 @@ import io.fabric8.kubernetes.client.KubernetesClientBuilder;
 import io.fabric8.kubernetes.client.utils.Serialization;
 import io.reelfleet.crds.Definitions;
 import io.reelfleet.crds.KubeApiPrograms;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
 /** A real API server with the definitions in it. */
@@ -26,7 +27,12 @@ public final class TestCluster implements AutoCloseable {
 
     /** Starts one, or skips the test with a line that says how to get the programs. */
     public static TestCluster start() {
-        TestCluster cluster = new TestCluster(KubeApiPrograms.start());
+        return start(Map.of());
+    }
+
+    /** The same, with more flags of the API server. */
+    public static TestCluster start(Map<String, String> flags) {
+        TestCluster cluster = new TestCluster(KubeApiPrograms.start(flags));
         cluster.install();
         return cluster;
     }

@@ -7,8 +7,11 @@ import io.fabric8.kubernetes.client.KubernetesClient;
 import io.fabric8.kubernetes.client.KubernetesClientException;
 import io.fabric8.kubernetes.client.informers.ResourceEventHandler;
 import io.fabric8.kubernetes.client.informers.SharedIndexInformer;
+import io.grpc.InsecureServerCredentials;
+import io.grpc.ServerCredentials;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.HttpURLConnection;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
@@ -24,14 +27,29 @@ public final class TestKubelet implements AutoCloseable {
     private static final AtomicInteger ADDRESS =
             new AtomicInteger((int) (ProcessHandle.current().pid() % 200) << 8);
 
+    /** What a worker serves with, once its pod has an address. */
+    @FunctionalInterface
+    public interface Certifier {
+        /** Asks whoever certifies pods. */
+        ServerCredentials credentials(Pod pod) throws IOException, InterruptedException;
+    }
+
     private final KubernetesClient client;
+    private final Certifier certifier;
     private final Map<String, StubWorker> workers = new ConcurrentHashMap<>();
     private final ExecutorService work = Executors.newSingleThreadExecutor();
     private final SharedIndexInformer<Pod> informer;
+    private volatile String complaint;
+
+    /** Follows all worker pods; they talk in clear text. */
+    public TestKubelet(KubernetesClient client) {
+        this(client, pod -> InsecureServerCredentials.create());
+    }
 
     /** Follows all worker pods. */
-    public TestKubelet(KubernetesClient client) {
+    public TestKubelet(KubernetesClient client, Certifier certifier) {
         this.client = client;
+        this.certifier = certifier;
         this.informer =
                 client.pods()
                         .inAnyNamespace()
@@ -65,24 +83,36 @@ public final class TestKubelet implements AutoCloseable {
         int n = ADDRESS.incrementAndGet();
         String ip = "127.7.%d.%d".formatted((n >> 8) & 0xff, 1 + (n & 0x7f));
         try {
-            workers.put(name, new StubWorker(name, ip, PORT));
+            show(pod, "Pending", ip);
+            StubWorker worker = new StubWorker(name, ip, PORT, certifier.credentials(pod));
+            String words = complaint;
+            if (words != null) {
+                worker.fail(words);
+            }
+            workers.put(name, worker);
+            show(pod, "Running", ip);
+        } catch (KubernetesClientException e) {
+            if (e.getCode() != HttpURLConnection.HTTP_NOT_FOUND) {
+                throw e;
+            }
+            // It was deleted meanwhile.
         } catch (IOException e) {
             throw new UncheckedIOException(e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
-        try {
-            client.resource(pod)
-                    .editStatus(
-                            p -> {
-                                p.setStatus(
-                                        new PodStatusBuilder()
-                                                .withPhase("Running")
-                                                .withPodIP(ip)
-                                                .build());
-                                return p;
-                            });
-        } catch (KubernetesClientException e) {
-            // It was deleted meanwhile.
-        }
+    }
+
+    private void show(Pod pod, String phase, String ip) {
+        client.pods()
+                .inNamespace(pod.getMetadata().getNamespace())
+                .withName(pod.getMetadata().getName())
+                .editStatus(
+                        p -> {
+                            p.setStatus(
+                                    new PodStatusBuilder().withPhase(phase).withPodIP(ip).build());
+                            return p;
+                        });
     }
 
     private void end(Pod pod) {
@@ -95,6 +125,11 @@ public final class TestKubelet implements AutoCloseable {
         } catch (KubernetesClientException e) {
             // It is gone already.
         }
+    }
+
+    /** Workers that start from now on say that they cannot work, and why; null: they can. */
+    public void complain(String sentence) {
+        complaint = sentence;
     }
 
     /** The worker of a pod. */

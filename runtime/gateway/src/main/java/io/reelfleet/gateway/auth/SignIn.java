@@ -1,7 +1,7 @@
 package io.reelfleet.gateway.auth;
 
 import io.reelfleet.gateway.GatewaySettings;
-import io.reelfleet.gateway.SettingException;
+import io.reelfleet.process.StartupProblem;
 import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
 import java.io.IOException;
@@ -111,7 +111,7 @@ public class SignIn {
         try {
             return Files.readAllBytes(file.get());
         } catch (IOException e) {
-            throw new SettingException(
+            throw new StartupProblem(
                     "%s cannot be read: set reelfleet.gateway.cookie-key-file or reelfleet.api.token-file to a file that is there"
                             .formatted(file.get()),
                     e);

@@ -1,7 +1,7 @@
 package io.reelfleet.gateway.auth;
 
 import io.reelfleet.gateway.GatewaySettings;
-import io.reelfleet.gateway.SettingException;
+import io.reelfleet.process.StartupProblem;
 import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
 import java.io.IOException;
@@ -123,7 +123,7 @@ public class ViewerTokens {
             return KeyFactory.getInstance("EC")
                     .generatePublic(new X509EncodedKeySpec(Base64.getDecoder().decode(base64)));
         } catch (IOException | GeneralSecurityException | IllegalArgumentException e) {
-            throw new SettingException(
+            throw new StartupProblem(
                     "reelfleet.tokens.public-key-file %s cannot be read as a PEM public key on the curve P-256"
                             .formatted(file),
                     e);

@@ -1,8 +1,8 @@
 package io.reelfleet.gateway.fleet;
 
 import io.reelfleet.gateway.GatewaySettings;
-import io.reelfleet.gateway.SettingException;
 import io.reelfleet.gateway.tls.PartsTls;
+import io.reelfleet.process.StartupProblem;
 import jakarta.inject.Singleton;
 import java.io.IOException;
 import java.net.URI;
@@ -26,7 +26,6 @@ class Operator {
     private final PartsTls tls;
     private final ConcurrentHashMap<Question, Answer> answers = new ConcurrentHashMap<>();
     private HttpClient client;
-    private long clientVersion = -1;
 
     private record Question(String path, String apiToken) {
         @Override
@@ -86,7 +85,7 @@ class Operator {
                             .method(method, body)
                             .build();
             return client().send(request, BodyHandlers.ofString());
-        } catch (IOException | SettingException | IllegalArgumentException e) {
+        } catch (IOException | StartupProblem | IllegalArgumentException e) {
             throw new SilentException("The operator does not answer.", e);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
@@ -111,15 +110,13 @@ class Operator {
     }
 
     private synchronized HttpClient client() {
-        long version = tls.version();
-        if (client == null || version != clientVersion) {
+        if (client == null) {
             HttpClient.Builder builder =
                     HttpClient.newBuilder()
                             .version(HttpClient.Version.HTTP_1_1)
                             .connectTimeout(Duration.ofSeconds(2));
             tls.sslContext().ifPresent(builder::sslContext);
             client = builder.build();
-            clientVersion = version;
         }
         return client;
     }

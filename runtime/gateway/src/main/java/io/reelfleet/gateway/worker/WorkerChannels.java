@@ -3,8 +3,8 @@ package io.reelfleet.gateway.worker;
 import io.grpc.Grpc;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
-import io.reelfleet.gateway.SettingException;
 import io.reelfleet.gateway.tls.PartsTls;
+import io.reelfleet.process.StartupProblem;
 import jakarta.annotation.PreDestroy;
 import jakarta.inject.Singleton;
 import java.util.ArrayList;
@@ -23,21 +23,18 @@ class WorkerChannels {
     private static final int MOST = 512;
 
     private final PartsTls tls;
-    private final Map<Key, ManagedChannel> channels = new LinkedHashMap<>(64, 0.75f, true);
-
-    private record Key(String endpoint, long certificates) {}
+    private final Map<String, ManagedChannel> channels = new LinkedHashMap<>(64, 0.75f, true);
 
     WorkerChannels(PartsTls tls) {
         this.tls = tls;
     }
 
-    /** A connection to {@code endpoint} (host:port), with the certificates that lie there now. */
+    /** A connection to {@code endpoint} (host:port). */
     ManagedChannel to(String endpoint) {
-        Key key = new Key(endpoint, tls.version());
         List<ManagedChannel> old = new ArrayList<>();
         ManagedChannel channel;
         synchronized (channels) {
-            channel = channels.computeIfAbsent(key, this::open);
+            channel = channels.computeIfAbsent(endpoint, this::open);
             while (channels.size() > MOST) {
                 var eldest = channels.entrySet().iterator();
                 old.add(eldest.next().getValue());
@@ -48,21 +45,21 @@ class WorkerChannels {
         return channel;
     }
 
-    private ManagedChannel open(Key key) {
-        int colon = key.endpoint().lastIndexOf(':');
+    private ManagedChannel open(String endpoint) {
+        int colon = endpoint.lastIndexOf(':');
         if (colon <= 0) {
             throw Status.UNAVAILABLE
                     .withDescription("The session's worker has no endpoint.")
                     .asRuntimeException();
         }
         try {
-            tls.check(key.endpoint().substring(0, colon).replaceAll("[\\[\\]]", ""));
-            return Grpc.newChannelBuilder(key.endpoint(), tls.channelCredentials())
+            tls.check(endpoint.substring(0, colon).replaceAll("[\\[\\]]", ""));
+            return Grpc.newChannelBuilder(endpoint, tls.channelCredentials())
                     .idleTimeout(1, TimeUnit.MINUTES)
                     .keepAliveTime(30, TimeUnit.SECONDS)
                     .build();
-        } catch (SettingException e) {
-            LOG.warnf("worker at %s: %s", key.endpoint(), e.getMessage());
+        } catch (StartupProblem e) {
+            LOG.warnf("worker at %s: %s", endpoint, e.getMessage());
             throw Status.UNAVAILABLE
                     .withDescription("The session's worker cannot be reached.")
                     .withCause(e)
