@@ -191,8 +191,16 @@ class ClusterE2E {
 
     @Test
     @Order(8)
-    void definitionsGoWhenTheyAreNotToBeKept() {
-        install("crds.keep=false");
+    void theDemoRunsTwoSessionsAndDefinitionsGoWhenTheyAreNotToBeKept() throws Exception {
+        install("crds.keep=false", "demo=true", "gateway.replicas=2");
+        await(
+                "the demo's two sessions to run",
+                Duration.ofMinutes(4),
+                () -> phases().equals(List.of("Running", "Running")));
+        for (String session : List.of("demo-1", "demo-2")) {
+            Hls hls = watch(session, 2);
+            assertThat(hls.video().frames()).as(session).isEqualTo(9 + 12 * (hls.chunks() - 1));
+        }
         uninstall();
         assertThat(remains()).isEmpty();
         assertThat(kubectl.run("get", "crds", "-o", "name")).doesNotContain("reelfleet.io");
