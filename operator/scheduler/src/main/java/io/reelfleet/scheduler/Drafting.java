@@ -20,9 +20,6 @@ final class Drafting {
 
     private static final long LEAST_TURN_MILLIS = 5_000;
 
-    /** A plan with nothing to do, made anew only when its numbers change. */
-    private Plan still;
-
     private Fleet fleet;
     private PoolSettings pool;
     private final List<Action> actions = new ArrayList<>();
@@ -40,6 +37,7 @@ final class Drafting {
     private int moves;
     private boolean emptying;
     private int[] queue = new int[16];
+    private int[] here = new int[16];
 
     Plan plan(Fleet on) {
         begin(on);
@@ -56,37 +54,7 @@ final class Drafting {
         }
         boolean limited =
                 pool.mode() != PoolSettings.Mode.MANUAL && target.unlimited() > pool.maxWorkers();
-        if (actions.isEmpty()
-                && still != null
-                && still.wantedWorkers() == target.wanted()
-                && still.limited() == limited
-                && still.wakeAtMillis() == wake
-                && reasoned == reasonKey()) {
-            return still;
-        }
-        if (!(reasoned == reasonKey() && reasonWanted == target.wanted() && reason != null)) {
-            reason = Autoscaler.reason(fleet, target);
-            reasoned = reasonKey();
-            reasonWanted = target.wanted();
-        }
-        Plan plan = new Plan(target.wanted(), limited, actions, reason, wake);
-        if (actions.isEmpty()) {
-            still = plan;
-        }
-        return plan;
-    }
-
-    private String reason;
-    private long reasoned = Long.MIN_VALUE;
-    private int reasonWanted;
-
-    /** Equal for fleets that are explained in the same words. */
-    private long reasonKey() {
-        Outlook o = fleet.outlook();
-        return ((long) Math.ceil(fleet.demand()) << 32)
-                ^ ((long) System.identityHashCode(o.why()) << 1)
-                ^ o.wantedWorkers() * 31L
-                ^ System.identityHashCode(pool);
+        return new Plan(target.wanted(), limited, actions, Autoscaler.reason(fleet, target), wake);
     }
 
     private void begin(Fleet on) {
@@ -653,7 +621,9 @@ final class Drafting {
     }
 
     private void clear(int w) {
-        for (int s = fleet.firstOn(w); s != NONE; s = fleet.nextOn(s)) {
+        int n = gather(w);
+        for (int i = 0; i < n; i++) {
+            int s = here[i];
             if (fleet.busy(s) || decided[s] == decision) {
                 continue;
             }
@@ -683,6 +653,23 @@ final class Drafting {
                 case MOVING, STORE -> {}
             }
         }
+    }
+
+    /** The sessions a worker holds, in the order in which they were opened; how many. */
+    private int gather(int w) {
+        int n = 0;
+        for (int s = fleet.firstOn(w); s != NONE; s = fleet.nextOn(s)) {
+            if (n == here.length) {
+                here = Arrays.copyOf(here, 2 * n);
+            }
+            int j = n++;
+            while (j > 0 && fleet.opened(here[j - 1]) > fleet.opened(s)) {
+                here[j] = here[j - 1];
+                j--;
+            }
+            here[j] = s;
+        }
+        return n;
     }
 
     /** Whether a worker is given back although what it serves must wait then. */
@@ -775,7 +762,9 @@ final class Drafting {
             if (fleet.phase(w) != Phase.READY || fleet.onDevice(w) == fleet.demanding(w)) {
                 continue;
             }
-            for (int s = fleet.firstOn(w); s != NONE; s = fleet.nextOn(s)) {
+            int n = gather(w);
+            for (int j = 0; j < n; j++) {
+                int s = here[j];
                 if (fleet.at(s) != At.DEVICE || fleet.demands(s) || fleet.busy(s)) {
                     continue;
                 }

@@ -199,7 +199,9 @@ final class RulePanel {
         }
         for (int e = 0; e < n; e++) {
             double v = value[signal[e]] + k[e] + q[e] * root[signal[e]];
-            int w = v <= 0 ? 0 : (int) Math.ceil(v / capacity - 1e-9);
+            // However few they are, sessions that want chunks are not left without any worker.
+            int least = demand > 0 ? 1 : 0;
+            int w = v <= 0 ? least : Math.max(least, (int) Math.ceil(v / capacity - 1e-9));
             if (w != want[e]) {
                 wants(e, w, now);
             }

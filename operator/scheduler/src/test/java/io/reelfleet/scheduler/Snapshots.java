@@ -88,6 +88,8 @@ final class Snapshots {
 
     private static void place(Map<String, SessionSnapshot> sessions, String uid, Place place) {
         SessionSnapshot s = sessions.get(uid);
+        boolean served = s.place() instanceof Place.Device;
+        boolean waits = s.demands() && !(place instanceof Place.Device);
         sessions.put(
                 uid,
                 new SessionSnapshot(
@@ -96,7 +98,7 @@ final class Snapshots {
                         s.wantsChunks(),
                         s.priority(),
                         s.weight(),
-                        s.waitingSinceMillis(),
+                        served && waits ? NOW : s.waitingSinceMillis(),
                         s.idleSinceMillis(),
                         place,
                         s.busy(),
