@@ -12,6 +12,7 @@ import io.reelfleet.replay.sim.Simulation;
 import io.reelfleet.replay.sim.Workload;
 import io.reelfleet.scheduler.LeastLoadedPolicy;
 import io.reelfleet.scheduler.MigrationAwarePolicy;
+import io.reelfleet.scheduler.PoolSettings;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -22,6 +23,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
@@ -40,7 +42,8 @@ public final class Comparison {
     /** Every policy. */
     public static final String ALL = "all";
 
-    private static final String OWN = "migration-aware+predictive";
+    private static final String OWN_PLACEMENT = "migration-aware";
+    private static final String OWN = OWN_PLACEMENT + "+predictive";
     private static final String OWN_REACTIVE = "least-loaded+reactive";
     private static final String HINDSIGHT = "hindsight+hold-buffer";
 
@@ -103,6 +106,7 @@ public final class Comparison {
                             at(OWN, e),
                             Kind.OWN,
                             OptionalDouble.of(e),
+                            OptionalInt.empty(),
                             false,
                             MigrationAwarePolicy::new));
         }
@@ -111,8 +115,20 @@ public final class Comparison {
                         OWN_REACTIVE,
                         Kind.OWN,
                         OptionalDouble.empty(),
+                        OptionalInt.empty(),
                         false,
                         LeastLoadedPolicy::new));
+        Rivals.fixedFleets(curve, world.capacity())
+                .forEach(
+                        (scaler, gpus) ->
+                                found.add(
+                                        new Contender(
+                                                OWN_PLACEMENT + "+" + scaler,
+                                                Kind.OWN,
+                                                OptionalDouble.empty(),
+                                                OptionalInt.of(gpus),
+                                                false,
+                                                MigrationAwarePolicy::new)));
         if (wanted.stream().anyMatch(n -> n.startsWith(HINDSIGHT))) {
             found.addAll(hindsight());
         }
@@ -122,6 +138,7 @@ public final class Comparison {
                             e.name(),
                             e.freeMoves() ? Kind.HINDSIGHT : Kind.RIVAL,
                             OptionalDouble.empty(),
+                            OptionalInt.empty(),
                             e.freeMoves(),
                             e.fresh()));
         }
@@ -143,6 +160,7 @@ public final class Comparison {
                                             at(HINDSIGHT, e),
                                             Kind.HINDSIGHT,
                                             OptionalDouble.empty(),
+                                            OptionalInt.empty(),
                                             true,
                                             () -> Rivals.hindsight(b.settings()))));
         }
@@ -154,6 +172,9 @@ public final class Comparison {
         List<String> names = new ArrayList<>();
         lateBudgets.forEach(e -> names.add(at(OWN, e)));
         names.add(OWN_REACTIVE);
+        Rivals.fixedFleets(curve, world.capacity())
+                .keySet()
+                .forEach(scaler -> names.add(OWN_PLACEMENT + "+" + scaler));
         lateBudgets.forEach(e -> names.add(at(HINDSIGHT, e)));
         Rivals.all(curve, world.capacity(), world.seed()).forEach(e -> names.add(e.name()));
         return names;
@@ -205,6 +226,7 @@ public final class Comparison {
                                 "production+recorded",
                                 Kind.OWN,
                                 OptionalDouble.empty(),
+                                OptionalInt.empty(),
                                 false,
                                 () -> {
                                     throw new IllegalStateException("it has been run");
@@ -286,12 +308,7 @@ public final class Comparison {
             outcome =
                     c.freeMoves()
                             ? Simulation.runWithFreeMoves(work, c.fresh().get(), world, journal)
-                            : Simulation.run(
-                                    work,
-                                    c.fresh().get(),
-                                    c.lateBudget().orElse(lateBudgets.getFirst()),
-                                    world,
-                                    journal);
+                            : Simulation.run(work, c.fresh().get(), pool(c), world, journal);
         } catch (RuntimeException e) {
             if (part != null) {
                 Files.deleteIfExists(part);
@@ -316,6 +333,13 @@ public final class Comparison {
                     java.nio.file.StandardCopyOption.REPLACE_EXISTING);
         }
         return new Results.Row(c, outcome);
+    }
+
+    private PoolSettings pool(Contender c) {
+        double budget = c.lateBudget().orElse(lateBudgets.getFirst());
+        return c.workers().isPresent()
+                ? world.fixedPool(c.workers().getAsInt(), budget)
+                : world.pool(budget);
     }
 
     /** {@code decisions-NAME.csv}. */

@@ -39,7 +39,10 @@ final class Figure {
             if (log) {
                 int from = (int) Math.ceil(Math.log10(least) - 1e-9);
                 int to = (int) Math.floor(Math.log10(most) + 1e-9);
-                double[] t = new double[Math.max(0, to - from + 1)];
+                if (to - from < 2) {
+                    return steps();
+                }
+                double[] t = new double[to - from + 1];
                 for (int i = 0; i < t.length; i++) {
                     t[i] = Math.pow(10, from + i);
                 }
@@ -53,6 +56,18 @@ final class Figure {
                 t[i] = (from + i) * step;
             }
             return t;
+        }
+
+        /** Ticks at 1, 2 and 5 where whole powers of ten would be too few. */
+        private double[] steps() {
+            return java.util.stream.IntStream.rangeClosed(-9, 9)
+                    .boxed()
+                    .flatMapToDouble(
+                            e ->
+                                    java.util.stream.DoubleStream.of(1, 2, 5)
+                                            .map(f -> f * Math.pow(10, e)))
+                    .filter(v -> v >= least && v <= most)
+                    .toArray();
         }
 
         private static double round(double least) {
@@ -148,7 +163,7 @@ final class Figure {
                     f(
                             "<text class='name' x='%.1f' y='%.1f' text-anchor='%s'>%s</text>",
                             x(vx) + (right ? -8 : 8),
-                            y(vy) + 4,
+                            y(vy) + (radius > 5 ? -6 : 14),
                             right ? "end" : "start",
                             title.replaceAll(":.*", "")));
         }

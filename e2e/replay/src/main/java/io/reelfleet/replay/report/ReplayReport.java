@@ -54,6 +54,7 @@ public final class ReplayReport {
         List<Results.Row> rows = new ArrayList<>();
         results.rows().stream()
                 .filter(r -> r.contender().kind() == Kind.OWN)
+                .filter(r -> r.contender().workers().isEmpty())
                 .limit(4)
                 .forEach(rows::add);
         for (String name : PREFERRED) {
@@ -187,10 +188,8 @@ public final class ReplayReport {
                             escape(row.contender().name()),
                             100 * row.outcome().lateRatio(),
                             100 * results.overBoundC(row)),
-                    kind == Kind.OWN
-                            || row.contender().name().startsWith("hindsight")
-                            || row.contender().name().startsWith("turboserve+")
-                            || row.contender().name().equals("least-loaded+static-peak"));
+                    row.contender().lateBudget().isPresent()
+                            || row.contender().name().startsWith("hindsight"));
         }
         page.append(
                 "<section><h2>Cost against lateness</h2><p class='note'>Down and left is better. The solid line is bound B(eps); the dashed one joins what no other runnable policy beats in both.</p>");

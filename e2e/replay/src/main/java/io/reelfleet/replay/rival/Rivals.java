@@ -40,8 +40,9 @@ public final class Rivals {
         placements.put("llumnix", Placements.Llumnix::new);
         placements.put("oracle", Placements.Oracle::new);
 
-        int peak = Math.ceilDiv(curve.peak(), capacity);
-        int fixed = Math.ceilDiv(curve.percentile(FIXED_SHARE), capacity);
+        Map<String, Integer> fleets = fixedFleets(curve, capacity);
+        int peak = fleets.get("static-peak");
+        int fixed = fleets.get("fixed-p95");
         Map<String, Supplier<Scaler>> scalers = new LinkedHashMap<>();
         scalers.put("static-peak", () -> new Scalers.Static(peak));
         scalers.put("fixed-p95", () -> new Scalers.Static(fixed));
@@ -74,6 +75,17 @@ public final class Rivals {
                         false,
                         () -> new Rival(new TurboServe(true), new Scalers.Static(fixed))));
         return all;
+    }
+
+    /**
+     * The fixed numbers of GPUs: for the peak, and for what is not exceeded in 95 % of the busy
+     * time.
+     */
+    public static Map<String, Integer> fixedFleets(DemandCurve curve, int capacity) {
+        Map<String, Integer> fleets = new LinkedHashMap<>();
+        fleets.put("static-peak", Math.ceilDiv(curve.peak(), capacity));
+        fleets.put("fixed-p95", Math.ceilDiv(curve.percentile(FIXED_SHARE), capacity));
+        return fleets;
     }
 
     /** Hindsight hold+buffer with the settings that are best for the trace, under the oracle. */

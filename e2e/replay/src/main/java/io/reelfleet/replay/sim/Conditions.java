@@ -81,12 +81,21 @@ public record Conditions(
      * @param lateBudget the share of chunks that may be late
      */
     public PoolSettings pool(double lateBudget) {
+        return pool(PoolSettings.Mode.PREDICTIVE, 0, lateBudget);
+    }
+
+    /** The pool with a fixed number of workers, which a person has set. */
+    public PoolSettings fixedPool(int workers, double lateBudget) {
+        return pool(PoolSettings.Mode.MANUAL, workers, lateBudget);
+    }
+
+    private PoolSettings pool(PoolSettings.Mode mode, int workers, double lateBudget) {
         return new PoolSettings(
-                PoolSettings.Mode.PREDICTIVE,
+                mode,
                 capacity,
                 0,
                 MOST_WORKERS,
-                0,
+                workers,
                 1,
                 60_000,
                 startUp.meanMillis(),

@@ -94,7 +94,7 @@ public final class Simulation {
     private Simulation(
             Workload work,
             Policy policy,
-            double lateBudget,
+            PoolSettings settings,
             boolean freeMoves,
             Conditions world,
             Journal journal) {
@@ -103,7 +103,7 @@ public final class Simulation {
         this.freeMoves = freeMoves;
         this.world = world;
         this.journal = journal;
-        pool = world.pool(lateBudget);
+        pool = settings;
         profile = world.latency();
         interval = world.intervalMillis();
         latencies = new ChunkLatencies(profile);
@@ -123,13 +123,19 @@ public final class Simulation {
      */
     public static Outcome run(
             Workload work, Policy policy, double lateBudget, Conditions world, Journal journal) {
-        return new Simulation(work, policy, lateBudget, false, world, journal).run();
+        return run(work, policy, world.pool(lateBudget), world, journal);
+    }
+
+    /** The same with a pool's settings of one's own. */
+    public static Outcome run(
+            Workload work, Policy policy, PoolSettings pool, Conditions world, Journal journal) {
+        return new Simulation(work, policy, pool, false, world, journal).run();
     }
 
     /** The same in a world where state moves in no time: for the oracle. */
     public static Outcome runWithFreeMoves(
             Workload work, Policy policy, Conditions world, Journal journal) {
-        return new Simulation(work, policy, 0, true, world, journal).run();
+        return new Simulation(work, policy, world.pool(0), true, world, journal).run();
     }
 
     private Outcome run() {

@@ -44,6 +44,7 @@ class ComparisonTest {
                 .contains(
                         "migration-aware+predictive@0.05",
                         "migration-aware+predictive@0.01",
+                        "migration-aware+static-peak",
                         "least-loaded+static-peak",
                         "turboserve+turboserve",
                         "turboserve-no-migration+turboserve",
@@ -97,7 +98,7 @@ class ComparisonTest {
                             "decision_p99_us");
             String name = policy.get("name").asText();
             assertThat(policy.get("late_budget").isNull())
-                    .isEqualTo(!name.startsWith("migration-aware"));
+                    .isEqualTo(!name.startsWith("migration-aware+predictive"));
         }
     }
 
