@@ -388,25 +388,14 @@ final class ClusterIT {
             awaitPhase(name, VideoSessionStatus.Phase.RUNNING);
         }
         String uid = session("one").getMetadata().getUid();
-        ProcessHandle server =
-                ProcessHandle.current()
-                        .descendants()
-                        .filter(
-                                p ->
-                                        p.info()
-                                                .arguments()
-                                                .map(a -> List.of(a).contains("--secure-port"))
-                                                .orElse(false))
-                        .findFirst()
-                        .orElseThrow();
-        signal(server, "STOP");
+        cluster.stall();
         try {
             long before = chunks(uid);
             eventually(SOON, () -> assertThat(chunks(uid)).isGreaterThan(before + 5));
             assertThat(operator.get("/v1/sessions/" + uid).path("phase").asText())
                     .isEqualTo("Running");
         } finally {
-            signal(server, "CONT");
+            cluster.goOn();
         }
         applySession("one", "desired: Suspended");
         awaitPhase("one", VideoSessionStatus.Phase.SUSPENDED);
@@ -415,14 +404,6 @@ final class ClusterIT {
 
     private static long chunks(String uid) throws Exception {
         return operator.get("/v1/sessions/" + uid).path("nextChunk").asLong();
-    }
-
-    private static void signal(ProcessHandle process, String name) throws Exception {
-        assertThat(
-                        new ProcessBuilder("kill", "-" + name, Long.toString(process.pid()))
-                                .start()
-                                .waitFor())
-                .isZero();
     }
 
     @Test

@@ -30,6 +30,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -80,6 +81,21 @@ final class LeadershipIT {
         }
     }
 
+    @AfterEach
+    void leaveNothing() {
+        client.resources(VideoSession.class).inAnyNamespace().delete();
+        client.resources(GPUPool.class).inAnyNamespace().delete();
+        eventually(
+                SOON,
+                () -> assertThat(client.pods().inNamespace("default").list().getItems()).isEmpty());
+        started.forEach(OperatorProcess::close);
+        client.leases().inNamespace("reelfleet").delete();
+        client.configMaps()
+                .inNamespace("reelfleet")
+                .withName("sessions")
+                .edit(map -> new ConfigMapBuilder(map).withData(Map.of()).build());
+    }
+
     private OperatorProcess start(String name) throws Exception {
         Path its = Files.createDirectories(folder.resolve(name));
         Map<String, String> settings = new LinkedHashMap<>();
@@ -105,84 +121,110 @@ final class LeadershipIT {
 
     @Test
     void aStandbyHandsCallsOnAndTakesOverWhatRunsWhenTheLeaderDies() throws Exception {
+        OperatorProcess first = start("first");
+        eventually(SOON, () -> assertThat(first.log()).contains("leads with term 1 as first_"));
+        OperatorProcess second = start("second");
+        makePoolAndSession();
+        eventually(
+                SOON,
+                () ->
+                        assertThat(session().getStatus().phase())
+                                .as(first.log())
+                                .isEqualTo(VideoSessionStatus.Phase.RUNNING));
+
+        String called = openThrough(second);
+        eventually(
+                SOON,
+                () -> assertThat(phase(second, called)).as(second.log()).isEqualTo("Running"));
+        assertThat(phase(first, called)).isEqualTo("Running");
+        assertThat(second.get("/v1/fleet").path("term").asLong()).isEqualTo(1);
+        assertThat(overGrpc(second, called)).isEqualTo(1);
+        assertThat(second.log()).doesNotContain("leads with term");
+        assertThat(second.call("GET", "/v1/sessions/nobody", null, null).statusCode())
+                .as("a refusal of the leader's is the caller's")
+                .isEqualTo(404);
+
+        StubWorker worker = kubelet.workers().values().iterator().next();
+        List<String> before = worker.commands();
+        long killed = System.nanoTime();
+        first.kill();
+        eventually(
+                TAKEOVER,
+                () -> assertThat(second.get("/v1/fleet").path("term").asLong()).isEqualTo(2));
+        System.err.printf(
+                "the standby leads %.1f s after the leader was killed%n",
+                (System.nanoTime() - killed) / 1e9);
+        eventually(SOON, () -> assertThat(phase(second, called)).isEqualTo("Running"));
+        assertThat(session().getStatus().epoch()).isEqualTo(1);
+        assertThat(worker.sessions())
+                .containsExactlyInAnyOrder(called, session().getMetadata().getUid());
+        assertThat(worker.commands())
+                .as("it takes over what the workers report and moves nothing")
+                .isEqualTo(before);
+
+        OperatorProcess third = start("third");
+        second.stall();
+        eventually(TAKEOVER, () -> assertThat(third.log()).contains("leads with term 3 as third_"));
+        second.goOn();
+        assertThat(second.awaitExit()).as("who led before ends").isEqualTo(1);
+        assertThat(second.log()).contains("is lost");
+        eventually(SOON, () -> assertThat(phase(third, called)).isEqualTo("Running"));
+    }
+
+    @Test
+    void aLeaderThatCannotRenewItsLeaseEndsAndSessionsGoOnUntilAnotherOneLeads() throws Exception {
+        OperatorProcess first = start("alone");
+        makePoolAndSession();
+        eventually(
+                SOON,
+                () ->
+                        assertThat(session().getStatus().phase())
+                                .as(first.log())
+                                .isEqualTo(VideoSessionStatus.Phase.RUNNING));
+        StubWorker worker = kubelet.workers().values().iterator().next();
+        cluster.stall();
         try {
-            OperatorProcess first = start("first");
-            eventually(SOON, () -> assertThat(first.log()).contains("leads with term 1 as first_"));
-            OperatorProcess second = start("second");
-            client.resource(
-                            Documents.read(
-                                            """
-                                            apiVersion: reelfleet.io/v1alpha1
-                                            kind: GPUPool
-                                            metadata: {name: demo, namespace: default}
-                                            spec:
-                                              model: {name: stub, uri: "builtin:shapes"}
-                                              runtime: {device: Cpu}
-                                              scaling: {minGpus: 1, maxGpus: 2, capacityHint: 4}
-                                            """)
-                                    .getFirst())
-                    .create();
-            client.resource(
-                            Documents.read(
-                                            """
-                                            apiVersion: reelfleet.io/v1alpha1
-                                            kind: VideoSession
-                                            metadata: {name: object, namespace: default}
-                                            spec: {poolRef: {name: demo}, prompt: a red circle}
-                                            """)
-                                    .getFirst())
-                    .create();
-            eventually(
-                    SOON,
-                    () ->
-                            assertThat(session().getStatus().phase())
-                                    .as(first.log())
-                                    .isEqualTo(VideoSessionStatus.Phase.RUNNING));
-
-            String called = openThrough(second);
-            eventually(
-                    SOON,
-                    () -> assertThat(phase(second, called)).as(second.log()).isEqualTo("Running"));
-            assertThat(phase(first, called)).isEqualTo("Running");
-            assertThat(second.get("/v1/fleet").path("term").asLong()).isEqualTo(1);
-            assertThat(overGrpc(second, called)).isEqualTo(1);
-            assertThat(second.log()).doesNotContain("leads with term");
-            assertThat(second.call("GET", "/v1/sessions/nobody", null, null).statusCode())
-                    .as("a refusal of the leader's is the caller's")
-                    .isEqualTo(404);
-
-            StubWorker worker = kubelet.workers().values().iterator().next();
-            List<String> before = worker.commands();
-            long killed = System.nanoTime();
-            first.kill();
-            eventually(
-                    TAKEOVER,
-                    () -> assertThat(second.get("/v1/fleet").path("term").asLong()).isEqualTo(2));
-            System.err.printf(
-                    "the standby leads %.1f s after the leader was killed%n",
-                    (System.nanoTime() - killed) / 1e9);
-            eventually(SOON, () -> assertThat(phase(second, called)).isEqualTo("Running"));
-            assertThat(session().getStatus().epoch()).isEqualTo(1);
-            assertThat(worker.sessions())
-                    .containsExactlyInAnyOrder(called, session().getMetadata().getUid());
-            assertThat(worker.commands())
-                    .as("it takes over what the workers report and moves nothing")
-                    .isEqualTo(before);
-
-            OperatorProcess third = start("third");
-            second.stall();
-            eventually(
-                    TAKEOVER,
-                    () -> assertThat(third.log()).contains("leads with term 3 as third_"));
-            second.goOn();
-            assertThat(second.awaitExit()).as("who led before ends").isEqualTo(1);
-            assertThat(second.log()).contains("is lost");
-            eventually(SOON, () -> assertThat(phase(third, called)).isEqualTo("Running"));
+            assertThat(first.awaitExit()).isEqualTo(1);
+            assertThat(first.log()).contains("is lost: it could not be renewed");
+            assertThat(worker.sessions()).as("it goes on").hasSize(1);
         } finally {
-            started.forEach(OperatorProcess::close);
-            client.resources(VideoSession.class).inAnyNamespace().delete();
-            client.resources(GPUPool.class).inAnyNamespace().delete();
+            cluster.goOn();
         }
+        OperatorProcess next = start("next");
+        eventually(SOON, () -> assertThat(next.log()).contains("leads with term 2 as next_"));
+        eventually(
+                SOON,
+                () ->
+                        assertThat(phase(next, worker.sessions().getFirst()))
+                                .as(next.log())
+                                .isEqualTo("Running"));
+        assertThat(session().getStatus().epoch()).as("nothing moved").isEqualTo(1);
+    }
+
+    private static void makePoolAndSession() {
+        client.resource(
+                        Documents.read(
+                                        """
+                                        apiVersion: reelfleet.io/v1alpha1
+                                        kind: GPUPool
+                                        metadata: {name: demo, namespace: default}
+                                        spec:
+                                          model: {name: stub, uri: "builtin:shapes"}
+                                          runtime: {device: Cpu}
+                                          scaling: {minGpus: 1, maxGpus: 2, capacityHint: 4}
+                                        """)
+                                .getFirst())
+                .create();
+        client.resource(
+                        Documents.read(
+                                        """
+                                        apiVersion: reelfleet.io/v1alpha1
+                                        kind: VideoSession
+                                        metadata: {name: object, namespace: default}
+                                        spec: {poolRef: {name: demo}, prompt: a red circle}
+                                        """)
+                                .getFirst())
+                .create();
     }
 
     private static VideoSession session() {

@@ -9,6 +9,9 @@ import io.fabric8.kubernetes.client.KubernetesClientBuilder;
 import io.fabric8.kubernetes.client.utils.Serialization;
 import io.reelfleet.crds.Definitions;
 import io.reelfleet.crds.KubeApiPrograms;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
@@ -78,6 +81,44 @@ public final class TestCluster implements AutoCloseable {
     /** For programs that take KUBECONFIG. */
     public String kubeConfig() {
         return server.getKubeConfigYaml();
+    }
+
+    /** The API server answers nothing from now on. */
+    public void stall() {
+        signal("STOP");
+    }
+
+    /** The API server goes on. */
+    public void goOn() {
+        signal("CONT");
+    }
+
+    private static void signal(String name) {
+        ProcessHandle apiServer =
+                ProcessHandle.current()
+                        .descendants()
+                        .filter(
+                                p ->
+                                        p.info()
+                                                .arguments()
+                                                .map(a -> List.of(a).contains("--secure-port"))
+                                                .orElse(false))
+                        .findFirst()
+                        .orElseThrow();
+        try {
+            int code =
+                    new ProcessBuilder("kill", "-" + name, Long.toString(apiServer.pid()))
+                            .start()
+                            .waitFor();
+            if (code != 0) {
+                throw new AssertionError("kill ended with " + code);
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new AssertionError(e);
+        }
     }
 
     @Override
