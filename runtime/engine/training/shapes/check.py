@@ -16,6 +16,7 @@ def main():
     parser.add_argument("--sigmas", help="comma-separated, instead of the model's own")
     parser.add_argument("--sink", type=int)
     parser.add_argument("--wordings", action="store_true", help="random wordings instead of the plain one")
+    parser.add_argument("--changes", type=int, metavar="N", help="instead: change the prompt of N sessions at chunk 4, and follow them to chunk 11")
     parser.add_argument("--sheet", type=Path, help="write a picture of the generated frames")
     parser.add_argument("--json", type=Path, help="write the figures")
     args = parser.parse_args()
@@ -27,6 +28,8 @@ def main():
 
     torch.set_num_threads(args.threads)
     model = Folder(args.model)
+    if args.changes:
+        return changes(model, args.changes, args.seed)
     held_out = world.split()[1]
     rng = np.random.default_rng(args.seed)
     scenes = [held_out[i % len(held_out)] for i in range(args.prompts)]
@@ -85,6 +88,28 @@ def main():
         columns = sorted({0, 4, 8, *range(20, frames.shape[1], max(12, frames.shape[1] // 12))})
         rows = [np.concatenate(list(video[columns]), 1) for video in frames[:16]]
         cv2.imwrite(str(args.sheet), np.concatenate(rows, 0)[..., ::-1])
+
+
+def changes(model, count, seed, at=4, chunks=12):
+    """Prints the shares of frames that are as prompted, chunk by chunk, where the prompt changes from one scene to any other."""
+    import numpy as np
+    from . import detect, world
+    from .generate import Session
+
+    rng = np.random.default_rng(seed)
+    offered = [s for s in world.ALL_SCENES if s.shape in world.OFFERED]
+    before, after = ([offered[i] for i in rng.integers(len(offered), size=count)] for _ in range(2))
+    session = Session(model, [world.prompt(s) for s in before], seed=seed)
+    for chunk in range(chunks):
+        scenes = before if chunk < at else after
+        if chunk == at:
+            session.prompt([world.prompt(s) for s in scenes])
+        seen = []
+        for scene, video in zip(scenes, session.frames(session.latents())):
+            for frame in video:
+                colour, shape, _, background = detect.find(frame)
+                seen.append((colour == scene.colour and shape == scene.shape, colour == scene.colour, background == scene.background))
+        print("chunk {:2}  colour and shape {:.3f}  colour {:.3f}  background {:.3f}".format(chunk, *np.mean(seen, 0)))
 
 
 def motion(track):

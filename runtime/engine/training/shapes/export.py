@@ -29,7 +29,7 @@ def export(out, folder, sigmas=train_flow.SIGMAS, sink=0, window=train_flow.WIND
     """`out`: the training states; `folder`: the model folder."""
     state = torch.load(out / "flow.pt")["average"]
     part = lambda name: {k[len(name) + 1:]: v for k, v in state.items() if k.startswith(name + ".")}
-    vae = torch.load(out / ("decoder.pt" if (out / "decoder.pt").exists() else "sharp.pt"))["average"]
+    vae = torch.load(out / "sharp.pt")["average"]
     mean, std = torch.load(out / "statistics.pt")
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(out / "tokenizer", folder / "tokenizer", dirs_exist_ok=True)

@@ -12,10 +12,9 @@ def main():
     parser.add_argument("--resume", action="store_true", help="go on with the states in OUT")
     parser.add_argument("--vae-steps", type=int, default=1500)
     parser.add_argument("--sharpen-steps", type=int, default=1250)
-    parser.add_argument("--clips", type=int, default=800)
-    parser.add_argument("--flow-steps", type=int, default=4400)
-    parser.add_argument("--decoder-steps", type=int, default=600)
-    parser.add_argument("--only", choices=("vae", "sharpen", "latents", "flow", "decoder", "export"),
+    parser.add_argument("--clips", type=int, default=1300)
+    parser.add_argument("--flow-steps", type=int, default=5350)
+    parser.add_argument("--only", choices=("vae", "sharpen", "latents", "flow", "export"),
                         help="one stage; flow trains transformer and text encoder")
     args = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", str(args.threads))
@@ -31,10 +30,9 @@ def main():
     stages = {
         "vae": lambda: train_vae.train(args.out, args.vae_steps),
         "sharpen": lambda: train_vae.sharpen(args.out, args.sharpen_steps),
-        "latents": lambda: [latents.make(train_vae.encoder(args.out), args.out / name, args.clips, 8, openings=name == "openings")
+        "latents": lambda: [latents.make(train_vae.load(args.out / "sharp.pt"), args.out / name, args.clips, 8, openings=name == "openings")
                             for name in ("openings", "anywhere")],
         "flow": lambda: train_flow.train(args.out, args.flow_steps),
-        "decoder": lambda: (train_flow.generate(args.out), train_vae.train_decoder(args.out, args.decoder_steps)),
         "export": lambda: print("wrote", export.export(args.out, args.out / "model")),
     }
     for name, stage in stages.items():

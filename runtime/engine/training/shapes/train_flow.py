@@ -108,25 +108,6 @@ def own_steps(model, z, hidden, chunks, noise, skip):
     return torch.stack(made, 1), torch.stack(inputs, 1)
 
 
-@torch.no_grad()
-def generate(out, chunks=20, size=24, seed=6):
-    """Writes what the model makes of every training scene, early and late in a session, for the decoder to learn from: own.pt."""
-    if (out / "own.pt").exists():
-        return
-    torch.manual_seed(seed)
-    rng, tokens, scenes = np.random.default_rng(seed), tokenizer(out / "tokenizer"), world.split()[0]
-    model = Model(tokens.inner.get_vocab_size())
-    model.load_state_dict(torch.load(out / "flow.pt")["average"])
-    mean, std = (v.view(1, 1, -1, 1, 1) for v in torch.load(out / "statistics.pt"))
-    made = []
-    for i in range(0, len(scenes), size):
-        part = scenes[i:i + size]
-        hidden = model.text(tokens([world.prompt(s, rng) for s in part]))[:, None].expand(-1, chunks, -1, -1)
-        noise = torch.randn(len(part), chunks, latents.FRAMES, *mean.shape[2:3], world.SIZE // 8, world.SIZE // 8)
-        made.append((own_steps(model, noise, hidden, range(chunks), noise, 0)[0].flatten(1, 2) * std + mean).half())
-    save(out / "own.pt", z=torch.cat(made), scene=torch.tensor([world.ALL_SCENES.index(s) for s in scenes]))
-
-
 class Rows:
     """Draws rows of consecutive chunks from the latents."""
 
@@ -150,10 +131,10 @@ class Rows:
 
     def draw(self, rng):
         """A dict: z [rows, chunks, 3, ...], its `chunks` (a range), how many to `skip` since their past is missing, the prompts,
-        and for openings `apart` [rows, 2, chunks - skip, 3, ...]: from z to what the other shapes would be."""
+        and `apart` [rows, 2 or 1, chunks - skip, 3, ...]: from z to what other shapes would be (zero where none is known)."""
         kind = rng.random()
-        first = kind < 0.25  # only first chunks, where nothing but the prompt says what to draw
-        opening = kind < 0.7
+        first = kind < 0.2  # only first chunks, where nothing but the prompt says what to draw
+        opening = kind < 0.55
         data = self.sets["openings" if opening else "anywhere"]
         start = 0
         if opening and not first and rng.random() < 0.5:
@@ -164,11 +145,12 @@ class Rows:
         rows = rng.integers(len(data["z"]), size=5 * self.size if first else self.size)
         z = self._chunks(data, rows, chunks)
         ids, which = prompts(self.tokens, data, rows, [c - start for c in chunks], rng)
-        row = {"z": z, "chunks": chunks, "skip": skip, "ids": ids, "which": which, "apart": None}
         if opening:
-            others = zip(*(self._others(r) for r in rows))
-            row["apart"] = torch.stack([self._chunks(data, list(o), chunks) for o in others], 1)[:, :, skip:] - z[:, None, skip:]
-        return row
+            others = [self._chunks(data, list(o), chunks) for o in zip(*(self._others(r) for r in rows))]
+        else:
+            others = [self._chunks({"z": data["other"]}, rows, chunks)]
+        apart = (torch.stack(others, 1) - z[:, None])[:, :, skip:]
+        return {"z": z, "chunks": chunks, "skip": skip, "ids": ids, "which": which, "apart": apart}
 
 
 def train(out, total, size=8, lr=0.004, seed=2, own_from=0.6, own_share=0.35, reuse=3, tell=2.0):
@@ -223,18 +205,16 @@ def train(out, total, size=8, lr=0.004, seed=2, own_from=0.6, own_share=0.35, re
         each = (error.square() * (1 + 3 * shape)).mean((2, 3, 4, 5))  # where the shape is, errors count more
         # Late in a rollout of its own the model cannot come back to the truth; low levels must not dwell on that.
         loss = (each * (1.5 if own else 1 / sigma)).mean()
-        figures = {}
-        if apart is not None:
-            size2 = apart.square().sum((3, 4, 5, 6))
-            known = (size2 > 1).float()
-            towards = (error[:, None] * apart).sum((3, 4, 5, 6)) / size2.clamp(min=1)  # 0: the right shape, 1: the other one
-            loss = loss + tell * (towards.square() * known).sum() / known.sum().clamp(min=1)
-            figures["towards"] = towards.detach().abs()[known > 0]
+        size2 = apart.square().sum((3, 4, 5, 6))
+        known = (size2 > 1).float()
+        towards = (error[:, None] * apart).sum((3, 4, 5, 6)) / size2.clamp(min=1)  # 0: the right shape, 1: the other one
+        loss = loss + tell * (towards.square() * known).sum() / known.sum().clamp(min=1)
         loss.backward()
         norm = opt.step(schedule(step, total, warmup=50, tail=0.6, floor=0.01))
         average.update(model)
         squares = error.detach().square().mean((2, 3, 4, 5))
         after = slice(1 if chunks.start == 0 else 0, None)
+        figures = {"towards": towards.detach().abs()[known > 0]}
         figures |= {f"x0@{v}": squares[:, after][sigma[:, after] == v] for v in SIGMAS}
         if chunks.start == 0:
             figures |= {f"first@{v}": squares[:, 0][sigma[:, 0] == v] for v in SIGMAS}

@@ -1,4 +1,4 @@
-"""The autoencoder: both halves from nothing, then sharpened together, and at the end the decoder alone on what the transformer makes."""
+"""The autoencoder: from nothing, then sharpened where shapes are told apart. Then it is final."""
 
 import copy
 from dataclasses import replace
@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import torch
 
-from . import detect, latents, world
+from . import world
 from .optim import Average, Log, Optimizer, save, schedule
-from .vae import VAE, to_frames, to_tensor
+from .vae import VAE, to_tensor
 
 CONFIG = {
     "_class_name": "AutoencoderKLWan", "_diffusers_version": "0.35.0", "attn_scales": [], "base_dim": 8, "decoder_base_dim": None,
@@ -85,15 +85,10 @@ def _save(path, vae, opt, average, step):
 
 
 def load(path):
-    """The averaged weights that a stage left, frozen."""
+    """The averaged weights that a stage left."""
     vae = VAE(CONFIG)
     vae.load_state_dict(torch.load(path)["average"])
-    return vae.requires_grad_(False)
-
-
-def encoder(out):
-    """The autoencoder whose encoder is final."""
-    return load(out / "sharp.pt")
+    return vae
 
 
 def _posterior(vae, video, kl_weight):
@@ -126,7 +121,7 @@ def train(out, total, seed=1, lr=0.005):
 def sharpen(out, total, seed=11, lr=0.003):
     """Goes on with what `train` left, with errors weighed by what tells shapes apart, less KL, and offered shapes only."""
     torch.manual_seed(seed)
-    vae = load(out / "vae.pt").requires_grad_(True)
+    vae = load(out / "vae.pt")
     opt, average, path, log = _parts(vae.parameters(), lr), Average(vae, 0.99), out / "sharp.pt", Log("sharpen")
     for step in range(_resume(path, vae, opt, average), total):
         rng = np.random.default_rng((seed, step))
@@ -139,79 +134,4 @@ def sharpen(out, total, seed=11, lr=0.003):
         near = weight > 1
         log.add(step, l1=error.abs().mean(), at_shape=(error.abs() * near).sum() / near.sum() / 3, kl=kl, norm=norm)
         if (step + 1) % 200 == 0 or step + 1 == total:
-            _save(path, vae, opt, average, step + 1)
-
-
-class Stream:
-    """Sessions that the model generated, side by side, decoded chunk after chunk with the decoder's cache carried along."""
-
-    def __init__(self, own, size, rng, chunk=0):
-        self.own, self.size = own, size
-        self._begin(rng, chunk)
-
-    def _begin(self, rng, chunk=0):
-        self.rows = rng.integers(len(self.own["z"]), size=self.size)
-        self.scenes = [world.ALL_SCENES[s] for s in self.own["scene"][self.rows].tolist()]
-        self.walks = [world.Walk(s) for s in self.scenes]
-        for walk in self.walks:
-            for _ in range(12 * chunk):
-                walk.step()
-        self.chunk, self.state = chunk, {}
-
-    def next(self, vae, rng):
-        """Decoded video of the next chunks, and the pictures that it should be: the prompted shape where the decoder sees one."""
-        frames = latents.FRAMES
-        if frames * self.chunk == self.own["z"].shape[1]:
-            self._begin(rng)
-        z = self.own["z"][self.rows, frames * self.chunk:frames * (self.chunk + 1)].float().transpose(1, 2)
-        self.chunk += 1
-        video = vae.decode_raw(z, self.state)
-        self.state = {k: v.detach() if torch.is_tensor(v) else v for k, v in self.state.items()}
-        return video, to_tensor(np.stack([self._drawn(to_frames(v), s, w) for v, s, w in zip(video, self.scenes, self.walks)]))
-
-    @staticmethod
-    def _drawn(frames, scene, walk):
-        places, away = [], []
-        for frame in frames:
-            places.append(walk.position().copy())
-            walk.step()
-            y, x = np.nonzero(detect.nearest(frame) == detect.NAMES.index(scene.colour))
-            if len(x) >= detect.LEAST:
-                away.append((x.mean() + 0.5 - places[-1][0], y.mean() + 0.5 - places[-1][1]))
-        # One shift per chunk: late in a session the shape may lead or lag its true path a little, and nobody minds.
-        shift = np.clip(np.median(away, 0), -6, 6) if away else 0
-        return np.stack([world.draw(scene, *(p + shift)) for p in places])
-
-
-def train_decoder(out, total, seed=3, lr=0.0015, size=3, true_share=0.25, rough=0.1):
-    """The decoder alone, three quarters on own.pt, the rest on true latents with noise beyond the posterior's own."""
-    torch.manual_seed(seed)
-    vae, own = encoder(out), torch.load(out / "own.pt")
-    mine = [p for n, p in vae.named_parameters() if n.startswith(("decoder", "post_quant"))]
-    for p in mine:
-        p.requires_grad_(True)
-    opt, average, path, log = _parts(mine, lr), Average(vae, 0.98), out / "decoder.pt", Log("decoder")
-    start = _resume(path, vae, opt, average)
-    rng = np.random.default_rng((seed, start))
-    chunks = own["z"].shape[1] // latents.FRAMES
-    streams = [Stream(own, size, rng, chunks * i // 4) for i in range(4)]  # early and late in sessions in turn
-    for step in range(start, total):
-        rng = np.random.default_rng((seed, step))
-        if rng.random() < true_share:
-            video, _ = around_shapes(rng, *((4, 9, 40) if rng.random() < 0.7 else (1, 21, world.SIZE)))
-            with torch.no_grad():
-                z, logvar = vae.posterior(video)
-                z += torch.randn_like(z) * ((0.5 * logvar).exp() * rng.uniform() + rough * rng.uniform())
-            made, kind = vae.decode_raw(z), "true"
-        else:
-            (made, video), kind = streams[step % 4].next(vae, rng), "own"
-        with torch.no_grad():
-            background = video.flatten(-2).median(-1).values[..., None, None]
-            near = torch.nn.functional.max_pool3d(((video - background).abs().amax(1) > 0.05).float(), (1, 5, 5), 1, (0, 2, 2))[:, None]
-        error = made - video
-        ((error.abs() + 0.5 * error.square()) * (1 + 4 * near)).mean().backward()
-        norm = opt.step(schedule(step, total, warmup=30, tail=0.6))
-        average.update(vae)
-        log.add(step, norm=norm, **{f"{kind} l1": error.abs().mean(), f"{kind} at_shape": (error.abs() * near).sum() / near.sum() / 3})
-        if (step + 1) % 100 == 0 or step + 1 == total:
             _save(path, vae, opt, average, step + 1)

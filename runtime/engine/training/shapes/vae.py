@@ -16,11 +16,6 @@ def to_tensor(frames):
     return torch.from_numpy(np.ascontiguousarray(np.moveaxis(frames, -1, -4))).float() / 127.5 - 1
 
 
-def to_frames(video):
-    """Float [3, T, H, W] to uint8 [T, H, W, 3]."""
-    return ((video.detach().clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 3, 0).contiguous().numpy()
-
-
 def conv3d(x, weight, bias, stride, spatial):
     """A 3-D convolution. What PyTorch picks for small ones on a CPU is up to ten times slower than the ways used here."""
     if x.device.type == "cpu" and not torch.is_grad_enabled() and x.dtype == torch.float32:
