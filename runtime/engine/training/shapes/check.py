@@ -16,7 +16,7 @@ def main():
     parser.add_argument("--sigmas", help="comma-separated, instead of the model's own")
     parser.add_argument("--sink", type=int)
     parser.add_argument("--wordings", action="store_true", help="random wordings instead of the plain one")
-    parser.add_argument("--changes", type=int, metavar="N", help="instead: change the prompt of N sessions at chunk 4, and follow them to chunk 11")
+    parser.add_argument("--changes", type=int, metavar="N", help="only follow N sessions whose prompt changes at chunk 4")
     parser.add_argument("--sheet", type=Path, help="write a picture of the generated frames")
     parser.add_argument("--json", type=Path, help="write the figures")
     args = parser.parse_args()
