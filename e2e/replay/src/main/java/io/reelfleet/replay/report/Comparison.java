@@ -310,8 +310,7 @@ public final class Comparison {
         Workload other =
                 Workload.of(
                         BurstGenerator.generate(
-                                new BurstGenerator.Shape(
-                                        WARM_UP_SECONDS, WARM_UP_SESSIONS, 10),
+                                new BurstGenerator.Shape(WARM_UP_SECONDS, WARM_UP_SESSIONS, 10),
                                 world.seed()),
                         1,
                         world.seed());
