@@ -110,7 +110,12 @@ final class ModelCommand implements Runnable {
         if (!folder.startsWith("builtin:")) {
             String path = folder.startsWith("file:") ? folder.substring("file:".length()) : folder;
             if (!Files.isDirectory(Path.of(path))) {
-                throw new Failure(path + " is not a folder");
+                throw new Failure(
+                        path
+                                + " is not a folder"
+                                + (path.matches(".*\\.(pt|pth|ckpt|bin)")
+                                        ? "; ./reelfleet model import makes one from a PyTorch checkpoint"
+                                        : ""));
             }
         }
         return ChildJava.run(Checkout.find().workerLibraries() + "/*", MAIN, List.of(verb, folder));

@@ -26,6 +26,7 @@ import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.InferenceMode;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
@@ -159,10 +160,12 @@ public final class Engine implements AutoCloseable {
         device.reserve(weights, "the model's weights");
         int tokens = transformer.tokensPerFrame();
         int layers = transformer.config().layers();
-        int pages = KvCache.pages(layers, settings.windowFrames());
+        // With guidance the video without the prompt has keys and values of its own.
+        int branches = settings.guided() ? 2 : 1;
+        int pages = branches * KvCache.pages(layers, settings.windowFrames());
         long sessionBytes =
                 pages * PagePool.pageBytes(tokens, transformer.config().dim())
-                        + transformer.crossBytes(settings.textLen())
+                        + branches * transformer.crossBytes(settings.textLen())
                         + decoder.stateBytes()
                         + (long) Float.BYTES * latentCount() * (1 + rememberedChunks());
         this.pool =
@@ -392,7 +395,7 @@ public final class Engine implements AutoCloseable {
                 PointerScope _ = new PointerScope()) {
             for (int i = 0; i < advances.length; i++) {
                 try {
-                    items.add(batch.get(i).prepare());
+                    items.addAll(batch.get(i).prepare());
                 } catch (RuntimeException e) {
                     advances[i] = new Advance(false, e);
                 }
@@ -415,21 +418,26 @@ public final class Engine implements AutoCloseable {
             }
             return;
         }
-        double seconds = (System.nanoTime() - start) / 1e9 / items.size();
+        double seconds =
+                (System.nanoTime() - start) / 1e9 / items.size() * (settings.guided() ? 2 : 1);
         long frames = settings.framesPerChunk();
         int at = 0;
         for (int i = 0; i < advances.length; i++) {
             if (advances[i] != null) {
                 continue;
             }
-            StepItem item = items.get(at);
-            Tensor flow =
-                    item.writes()
-                            ? null
-                            : items.size() == 1 ? flows : flows.narrow(0, at * frames, frames);
-            at++;
+            EngineSession session = batch.get(i);
+            Tensor flow = null;
+            if (!items.get(at).writes()) {
+                flow = items.size() == 1 ? flows : flows.narrow(0, at * frames, frames);
+                if (settings.guided()) {
+                    Tensor without = flows.narrow(0, (at + 1) * frames, frames);
+                    flow = without.add(flow.sub(without), new Scalar(settings.guidance()));
+                }
+            }
+            at += settings.guided() ? 2 : 1;
             try {
-                advances[i] = batch.get(i).advance(flow, seconds) ? Advance.READY : Advance.MADE;
+                advances[i] = session.advance(flow, seconds) ? Advance.READY : Advance.MADE;
             } catch (RuntimeException e) {
                 advances[i] = new Advance(false, e);
             }

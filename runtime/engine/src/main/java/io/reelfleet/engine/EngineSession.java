@@ -36,6 +36,16 @@ public final class EngineSession implements AutoCloseable {
     private final SessionParameters parameters;
     private final FewStepSchedule schedule;
     private final KvCache cache;
+
+    /**
+     * With guidance: keys and values of the chunks under the negative prompt; null without.
+     * Self-Forcing's and CausVid's two caches.
+     */
+    private final KvCache unguided;
+
+    private CrossContext negative;
+    private String negativePrompt = "";
+    private long[] pendingNegative;
     private final StreamingCache decoder;
 
     private CrossContext prompt;
@@ -87,14 +97,8 @@ public final class EngineSession implements AutoCloseable {
         this.parameters = parameters;
         this.schedule = engine.settings().schedule();
         GenerationSettings settings = engine.settings();
-        this.cache =
-                new KvCache(
-                        engine.pool(),
-                        engine.transformer().config().layers(),
-                        settings.windowFrames(),
-                        settings.sinkFrames(),
-                        engine.transformer().tokensPerFrame(),
-                        settings.positions());
+        this.cache = newCache();
+        this.unguided = settings.guided() ? newCache() : null;
         this.decoder = engine.decoder().newState();
         this.pendingPrompt = parameters.prompt();
         this.pendingIds = ids;
@@ -104,6 +108,22 @@ public final class EngineSession implements AutoCloseable {
                     NoiseSource.fill(parameters.seed(), number, at, values);
                     return values;
                 };
+    }
+
+    private KvCache newCache() {
+        GenerationSettings settings = engine.settings();
+        return new KvCache(
+                engine.pool(),
+                engine.transformer().config().layers(),
+                settings.windowFrames(),
+                settings.policy(),
+                engine.transformer().tokensPerFrame(),
+                settings.positions());
+    }
+
+    /** The caches of the video with the prompt and, with guidance, of that without it. */
+    private List<KvCache> caches() {
+        return unguided == null ? List.of(cache) : List.of(cache, unguided);
     }
 
     void feedNoise(NoiseFeed feed) {
@@ -153,8 +173,11 @@ public final class EngineSession implements AutoCloseable {
         return engine.step(List.of(this)).getFirst();
     }
 
-    /** What the next pass of the transformer needs; begins a chunk where none is in the making. */
-    StepItem prepare() {
+    /**
+     * What the next pass of the transformer needs: one item, or with guidance two; begins a chunk
+     * where none is in the making.
+     */
+    List<StepItem> prepare() {
         requireOpen();
         if (suspended) {
             throw new IllegalStateException("session " + parameters.uid() + " is suspended");
@@ -163,26 +186,38 @@ public final class EngineSession implements AutoCloseable {
         if (latents == null) {
             applyPrompt();
             int count = engine.settings().framesPerChunk();
-            cache.beginChunk(chunk * count, count);
+            caches().forEach(each -> each.beginChunk(chunk * count, count));
             latents = Tensors.owned(() -> withGiven(noiseTensor(0)));
             step = 0;
             transformerSeconds = 0;
         }
         boolean clean = step == schedule.steps();
+        StepItem item =
+                new StepItem(
+                        latents,
+                        clean ? 0 : schedule.timesteps()[step],
+                        cache,
+                        prompt,
+                        clean,
+                        clean ? 0 : givenFrames());
+        return unguided == null ? List.of(item) : List.of(item, withoutPrompt(item));
+    }
+
+    private StepItem withoutPrompt(StepItem item) {
         return new StepItem(
-                latents,
-                clean ? 0 : schedule.timesteps()[step],
-                cache,
-                prompt,
-                clean,
-                clean ? 0 : givenFrames());
+                item.latents(),
+                item.timestep(),
+                unguided,
+                negative,
+                item.writes(),
+                item.givenFrames());
     }
 
     /** Takes the transformer's answer: the flow of a denoising step, null after the clean pass. */
     boolean advance(Tensor flow, double seconds) {
         transformerSeconds += seconds;
         if (flow == null) {
-            cache.commitChunk();
+            caches().forEach(KvCache::commitChunk);
             finished = latents;
             latents = null;
             chunk++;
@@ -247,6 +282,7 @@ public final class EngineSession implements AutoCloseable {
     }
 
     private void applyPrompt() {
+        applyNegativePrompt();
         if (pendingPrompt != null) {
             CrossContext next = encode(pendingIds);
             if (prompt != null) {
@@ -264,6 +300,37 @@ public final class EngineSession implements AutoCloseable {
         }
     }
 
+    private void applyNegativePrompt() {
+        if (unguided != null && (negative == null || pendingNegative != null)) {
+            if (negative != null) {
+                negative.close();
+            }
+            negative =
+                    encode(
+                            pendingNegative == null
+                                    ? engine.encode(negativePrompt)
+                                    : pendingNegative);
+            pendingNegative = null;
+        }
+    }
+
+    /**
+     * What the video should not show, in force from the next chunk that starts.
+     *
+     * @throws InvalidPromptException if the model runs without guidance, or the text is too long
+     */
+    public void setNegativePrompt(String text) throws InvalidPromptException {
+        requireOpen();
+        if (unguided == null) {
+            throw new InvalidPromptException(
+                    "model "
+                            + engine.model().name()
+                            + " runs without guidance and uses no negative prompt (control negativePrompt)");
+        }
+        pendingNegative = text.isBlank() ? engine.encode(text) : engine.tokens(text);
+        negativePrompt = text;
+    }
+
     /** Runs the window's clean latents again, under the prompt that is in force now. */
     private void refreshCache() {
         for (long frame : cache.cachedFrames()) {
@@ -275,7 +342,7 @@ public final class EngineSession implements AutoCloseable {
                 return;
             }
         }
-        cache.clear();
+        caches().forEach(KvCache::clear);
         for (Map.Entry<Long, Tensor> each : recent.entrySet()) {
             replay(each.getKey(), each.getValue(), prompt);
         }
@@ -355,6 +422,14 @@ public final class EngineSession implements AutoCloseable {
         }
     }
 
+    /** The latents of the chunk that {@link #step} announced, which is not decoded. */
+    float[] takeLatents() {
+        float[] values = Tensors.floats(finished);
+        remember(chunk - 1, finished);
+        dropFinished();
+        return values;
+    }
+
     /**
      * Decodes the chunk that {@link #step} announced. A batch may finish several chunks at once:
      * the first can be on its way while the next is decoded.
@@ -410,15 +485,19 @@ public final class EngineSession implements AutoCloseable {
             decodeFinished();
         }
         long bytes =
-                cache.hostBytes()
+                caches().stream().mapToLong(KvCache::hostBytes).sum()
                         + decoder.bytes()
                         + (prompt == null ? 0 : prompt.bytes())
+                        + (negative == null ? 0 : negative.bytes())
                         + (latents == null ? 0 : Tensors.bytes(latents));
         parked = engine.host().park(parameters.uid(), bytes, new Views());
-        cache.suspend(parked);
+        caches().forEach(each -> each.suspend(parked));
         decoder.suspend(parked, engine.spareDecoders());
         if (prompt != null) {
             prompt = prompt.suspended(parked);
+        }
+        if (negative != null) {
+            negative = negative.suspended(parked);
         }
         if (latents != null) {
             Tensor old = latents;
@@ -433,14 +512,18 @@ public final class EngineSession implements AutoCloseable {
     /** What the session holds of its parked state: views of host memory, while it is there. */
     private final class Views implements HostTier.Owner {
         private final boolean hasPrompt = prompt != null;
+        private final boolean hasNegative = negative != null;
         private final boolean hasLatents = latents != null;
 
         @Override
         public void leaves() {
-            cache.closeHost();
+            caches().forEach(KvCache::closeHost);
             decoder.unbind();
             if (hasPrompt) {
                 prompt.close();
+            }
+            if (hasNegative) {
+                negative.close();
             }
             if (hasLatents) {
                 latents.close();
@@ -450,23 +533,29 @@ public final class EngineSession implements AutoCloseable {
 
         @Override
         public void isBack() {
-            cache.bind(parked);
+            caches().forEach(each -> each.bind(parked));
             decoder.bind(parked);
             if (hasPrompt) {
-                var config = engine.transformer().config();
-                prompt =
-                        CrossContext.bound(
-                                parked,
-                                config.layers(),
-                                engine.settings().textLen(),
-                                config.heads(),
-                                config.headDim());
+                prompt = boundContext();
+            }
+            if (hasNegative) {
+                negative = boundContext();
             }
             if (hasLatents) {
                 int[] shape = engine.latentShape();
                 latents = parked.next(shape[0], shape[1], shape[2], shape[3]);
             }
             away = false;
+        }
+
+        private CrossContext boundContext() {
+            var config = engine.transformer().config();
+            return CrossContext.bound(
+                    parked,
+                    config.layers(),
+                    engine.settings().textLen(),
+                    config.heads(),
+                    config.headDim());
         }
 
         @Override
@@ -508,7 +597,7 @@ public final class EngineSession implements AutoCloseable {
         bringNear();
         engine.device().reserve(engine.model().sessionBytes(), "session " + parameters.uid());
         try {
-            cache.resume();
+            caches().forEach(KvCache::resume);
         } catch (DoesNotFitException e) {
             engine.device().release(engine.model().sessionBytes());
             throw e;
@@ -516,6 +605,9 @@ public final class EngineSession implements AutoCloseable {
         decoder.resume(engine.spareDecoders());
         if (prompt != null) {
             prompt = prompt.resumed();
+        }
+        if (negative != null) {
+            negative = negative.resumed();
         }
         if (latents != null) {
             Tensor host = latents;
@@ -598,7 +690,7 @@ public final class EngineSession implements AutoCloseable {
         lastChunks.forEach(each -> stored.put(each.chunk(), each));
         checkStored(nextChunk, stored);
         discardChunk();
-        cache.clear();
+        caches().forEach(KvCache::clear);
         forgetRecent();
         dropFinished();
         ready = null;
@@ -680,11 +772,14 @@ public final class EngineSession implements AutoCloseable {
     /** Writes a chunk's clean keys and values: a pass at t = 0. */
     private void replay(long number, Tensor clean, CrossContext context) {
         int count = engine.settings().framesPerChunk();
-        cache.beginChunk(number * count, count);
+        applyNegativePrompt();
+        caches().forEach(each -> each.beginChunk(number * count, count));
         try (PointerScope _ = new PointerScope()) {
-            engine.transformer().forward(List.of(new StepItem(clean, 0, cache, context, true)));
+            StepItem item = new StepItem(clean, 0, cache, context, true);
+            engine.transformer()
+                    .forward(unguided == null ? List.of(item) : List.of(item, withoutPrompt(item)));
         }
-        cache.commitChunk();
+        caches().forEach(KvCache::commitChunk);
     }
 
     private static Tensor tensor(LatentTensor latents) {
@@ -701,7 +796,7 @@ public final class EngineSession implements AutoCloseable {
         if (latents != null) {
             latents.close();
             latents = null;
-            cache.abandonChunk();
+            caches().forEach(KvCache::abandonChunk);
         }
         step = 0;
     }
@@ -720,6 +815,12 @@ public final class EngineSession implements AutoCloseable {
     StatePosition position() {
         requireOpen();
         requireTaken();
+        if (unguided != null) {
+            throw new IllegalStateException(
+                    "session "
+                            + parameters.uid()
+                            + " has guidance: its state is not carried, it is rebuilt from its latents elsewhere");
+        }
         return new StatePosition(
                 parameters.seed(),
                 chunk,
@@ -924,8 +1025,11 @@ public final class EngineSession implements AutoCloseable {
             if (prompt != null) {
                 prompt.close();
             }
+            if (negative != null) {
+                negative.close();
+            }
         }
-        cache.close();
+        caches().forEach(KvCache::close);
         if (suspended) {
             engine.host().release(parked);
         } else {

@@ -1,5 +1,6 @@
 package io.reelfleet.engine;
 
+import io.reelfleet.engine.cache.KvPolicy;
 import io.reelfleet.engine.model.FewStepSchedule;
 import io.reelfleet.engine.model.TransformerConfig;
 import io.reelfleet.engine.model.VaeConfig;
@@ -21,6 +22,8 @@ record GenerationSettings(
         int framesPerChunk,
         int windowFrames,
         int sinkFrames,
+        KvPolicy policy,
+        double guidance,
         KvPositions positions,
         FewStepSchedule schedule,
         int textLen,
@@ -48,6 +51,8 @@ record GenerationSettings(
                 framesPerChunk,
                 windowFrames,
                 sinkFrames,
+                policy,
+                guidance,
                 positions,
                 other,
                 otherTextLen,
@@ -96,11 +101,36 @@ record GenerationSettings(
                 framesPerChunk,
                 window,
                 sink,
+                policy(json, window, sink, framesPerChunk),
+                json.positive("guidance_scale", 1),
                 positions(json, overrides),
                 schedule(folder, json, overrides),
                 textLen,
                 json.integer("max_prompt_tokens", 1, textLen, textLen),
                 controls == null ? List.of("prompt") : controls);
+    }
+
+    private static KvPolicy policy(Json json, int window, int sink, int framesPerChunk)
+            throws ModelException {
+        int retrieved = json.integer("retrieved_frames", 0, MAX_WINDOW, 0);
+        if (retrieved == 0) {
+            return new KvPolicy.RollingWindow(sink);
+        }
+        if (sink + retrieved + framesPerChunk >= window) {
+            throw json.wrong(
+                    "retrieved_frames",
+                    "less than window_frames ("
+                            + window
+                            + ") without the sink and a chunk of "
+                            + framesPerChunk);
+        }
+        return new KvPolicy.DynamicSinks(
+                sink, retrieved, json.integer("bank_frames", retrieved, 1 << 20, 64));
+    }
+
+    /** True where every step runs once with the prompt and once with the negative prompt. */
+    boolean guided() {
+        return guidance != 1;
     }
 
     private static int or(Integer override, int value) {

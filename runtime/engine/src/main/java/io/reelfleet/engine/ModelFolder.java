@@ -42,7 +42,11 @@ public final class ModelFolder {
         Path absolute = path.toAbsolutePath().normalize();
         if (!Files.isDirectory(absolute)) {
             throw new ModelException(
-                    absolute + " is not a folder: write the path of a model folder");
+                    absolute
+                            + " is not a folder: write the path of a model folder"
+                            + (absolute.toString().matches(".*\\.(pt|pth|ckpt|bin)")
+                                    ? "; ./reelfleet model import makes one from a PyTorch checkpoint"
+                                    : ""));
         }
         return new ModelFolder("file:" + absolute, absolute);
     }

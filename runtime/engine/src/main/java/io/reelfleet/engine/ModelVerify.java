@@ -227,7 +227,7 @@ public final class ModelVerify {
             for (int chunk = 0; chunk < chunks; chunk++) {
                 for (int step = 0; step <= settings.schedule().steps(); step++) {
                     try (PointerScope _ = new PointerScope()) {
-                        StepItem item = session.prepare();
+                        StepItem item = session.prepare().getFirst();
                         Tensor flow = engine.transformer().forward(List.of(item));
                         String key = name + ".flow.chunk" + chunk + ".step" + step;
                         if (!item.writes() && expected.has(key)) {

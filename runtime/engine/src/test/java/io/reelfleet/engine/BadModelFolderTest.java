@@ -133,7 +133,7 @@ class BadModelFolderTest {
     @Test
     void aPickleGivenAsAModelIsRefused() throws Exception {
         Files.write(folder.resolve(VAE), new byte[] {'P', 'K', 3, 4, 0, 0, 8, 8, 0, 0, 0, 0, 0});
-        assertRefused(VAE, "not a safetensors file");
+        assertRefused(VAE, "not a safetensors file", "./reelfleet model import");
     }
 
     @Test

@@ -14,7 +14,7 @@ class NativeMemoryTest {
     private static final Path STATUS = Path.of("/proc/self/status");
 
     /** Of the 10,000 that {@code ./reelfleet bench engine} opens and closes. */
-    private static final int SESSIONS = 1000;
+    private static final int SESSIONS = 500;
 
     @TempDir Path folder;
 

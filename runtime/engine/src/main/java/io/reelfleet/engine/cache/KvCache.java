@@ -9,7 +9,9 @@ import java.util.Collection;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.Deque;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -41,6 +43,13 @@ public final class KvCache implements AutoCloseable {
     /** Pages of all layers, {@code layer * window + slot}; null while the state is on the host. */
     private long[] pages;
 
+    /** Places of the window for frames of the bank. */
+    private final int retrieve;
+
+    /** Frames that left the window; null where the policy keeps none. */
+    private final FrameBank bank;
+
+    private final Set<Long> retrieved = new HashSet<>();
     private final List<Slot> chunk = new ArrayList<>();
     private Tensor pastIndex;
     private Tensor chunkIndex;
@@ -56,10 +65,32 @@ public final class KvCache implements AutoCloseable {
      */
     public KvCache(
             PagePool pool, int layers, int window, int sink, int tokens, KvPositions positions) {
+        this(pool, layers, window, new KvPolicy.RollingWindow(sink), tokens, positions);
+    }
+
+    /**
+     * Takes the pages of a whole window at once, so that nothing can fail later.
+     *
+     * @param window frames a chunk attends to, itself included
+     * @param policy which ones those are
+     */
+    public KvCache(
+            PagePool pool,
+            int layers,
+            int window,
+            KvPolicy policy,
+            int tokens,
+            KvPositions positions) {
         this.pool = pool;
         this.layers = layers;
         this.window = window;
-        this.sink = sink;
+        this.sink = policy.sink();
+        this.retrieve = policy.retrieved();
+        this.bank =
+                switch (policy) {
+                    case KvPolicy.RollingWindow _ -> null;
+                    case KvPolicy.DynamicSinks dynamic -> new FrameBank(dynamic.bankFrames());
+                };
         this.tokens = tokens;
         this.positions = positions;
         this.pages = pool.take(layers * window);
@@ -78,14 +109,79 @@ public final class KvCache implements AutoCloseable {
         if (!chunk.isEmpty()) {
             throw new IllegalStateException("the chunk before has not been committed");
         }
-        while (frames.size() + count > window) {
+        giveRetrieved();
+        while (frames.size() + count > window - retrieve) {
             int oldest = Math.min(sink, frames.size() - 1);
-            free.add(frames.remove(oldest).index());
+            Slot leaving = frames.remove(oldest);
+            if (bank != null && !bank.has(leaving.frame())) {
+                bank.add(kept(leaving));
+            }
+            free.add(leaving.index());
         }
+        retrieve();
         for (int i = 0; i < count; i++) {
             chunk.add(new Slot(firstFrame + i, free.remove()));
         }
         index();
+    }
+
+    private void giveRetrieved() {
+        frames.removeIf(
+                slot -> {
+                    boolean leaves = retrieved.contains(slot.frame());
+                    if (leaves) {
+                        free.add(slot.index());
+                    }
+                    return leaves;
+                });
+        retrieved.clear();
+    }
+
+    /** Brings back the frames of the bank that are most like the newest one. */
+    private void retrieve() {
+        if (bank == null || bank.size() == 0 || frames.isEmpty()) {
+            return;
+        }
+        for (FrameBank.Kept kept : bank.nearest(likeness(frames.getLast()), retrieve)) {
+            int at = find(kept.frame());
+            if (at >= 0) {
+                continue;
+            }
+            Slot slot = new Slot(kept.frame(), free.remove());
+            try (PointerScope _ = new PointerScope();
+                    Tensor index = index(List.of(slot))) {
+                Tensor flat = index.reshape(-1);
+                pool.keys().index_copy_(0, flat, kept.keys());
+                pool.values().index_copy_(0, flat, kept.values());
+            }
+            frames.add(-at - 1, slot);
+            retrieved.add(kept.frame());
+        }
+    }
+
+    private FrameBank.Kept kept(Slot slot) {
+        try (PointerScope _ = new PointerScope();
+                Tensor index = index(List.of(slot))) {
+            Tensor flat = index.reshape(-1);
+            return new FrameBank.Kept(
+                    slot.frame(),
+                    likeness(slot),
+                    Tensors.keep(pool.keys().index_select(0, flat)),
+                    Tensors.keep(pool.values().index_select(0, flat)));
+        }
+    }
+
+    /** A frame's likeness: the mean of its tokens' keys (before RoPE) in the last layer. */
+    private float[] likeness(Slot slot) {
+        try (PointerScope _ = new PointerScope()) {
+            long page = pages[(layers - 1) * window + slot.index()];
+            return Tensors.floats(pool.keys().select(0, page).view(tokens, -1).mean(0));
+        }
+    }
+
+    /** Frames in the window that had left it and were brought back. */
+    public Set<Long> retrievedFrames() {
+        return Set.copyOf(retrieved);
     }
 
     private void index() {
@@ -279,6 +375,10 @@ public final class KvCache implements AutoCloseable {
         abandonChunk();
         frames.forEach(slot -> free.add(slot.index()));
         frames.clear();
+        retrieved.clear();
+        if (bank != null) {
+            bank.clear();
+        }
     }
 
     /** Layers that every cached frame has a page of. */
@@ -356,6 +456,9 @@ public final class KvCache implements AutoCloseable {
     public void close() {
         closeIndex();
         closeHost();
+        if (bank != null) {
+            bank.close();
+        }
         if (pages != null) {
             pool.give(pages);
             pages = null;

@@ -91,6 +91,12 @@ public final class SafetensorsFile implements AutoCloseable {
 
     private static Map<String, TensorEntry> header(Path path, MemorySegment bytes)
             throws ModelException {
+        if (isPickle(bytes)) {
+            throw new ModelException(
+                    path
+                            + " is not a safetensors file but a PyTorch checkpoint (a pickle, which may hold programs):"
+                            + " turn it into a model folder by ./reelfleet model import");
+        }
         long length = bytes.get(LITTLE_ENDIAN_LONG, 0);
         if (length < 2 || length > MAX_HEADER_BYTES) {
             throw new ModelException(
@@ -139,6 +145,19 @@ public final class SafetensorsFile implements AutoCloseable {
         }
         checkLayout(path, entries, start, bytes.byteSize());
         return entries;
+    }
+
+    /** A zip, as torch.save writes it, or a bare pickle of protocol 2 to 5. */
+    private static boolean isPickle(MemorySegment bytes) {
+        byte first = bytes.get(ValueLayout.JAVA_BYTE, 0);
+        byte second = bytes.get(ValueLayout.JAVA_BYTE, 1);
+        byte third = bytes.get(ValueLayout.JAVA_BYTE, 2);
+        boolean header = bytes.byteSize() > 8 && bytes.get(ValueLayout.JAVA_BYTE, 8) == '{';
+        if (header) {
+            return false;
+        }
+        boolean zip = first == 'P' && second == 'K' && third == 3;
+        return zip || (first == (byte) 0x80 && second >= 2 && second <= 5 && third != 0);
     }
 
     private static TensorEntry entry(
