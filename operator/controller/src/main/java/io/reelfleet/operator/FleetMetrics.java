@@ -48,6 +48,18 @@ public class FleetMetrics {
                 "reelfleet.workers.wanted",
                 "Workers that the policy wants",
                 PoolView::workersWanted);
+        gauge(
+                fleets,
+                pool,
+                "reelfleet.shadow.workers.wanted",
+                "Workers that the shadow policy wants; -1 without one",
+                PoolView::shadowWanted);
+        counter(
+                fleets,
+                pool,
+                "reelfleet.shadow.decisions.different",
+                "Decisions of which the shadow policy would have made another plan",
+                PoolView::shadowDiffers);
         for (SessionView.Phase phase : SessionView.Phase.values()) {
             Gauge.builder("reelfleet.sessions", fleets, f -> of(f, pool, v -> v.sessionsIn(phase)))
                     .description("Sessions by phase")

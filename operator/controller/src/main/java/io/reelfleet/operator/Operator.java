@@ -11,6 +11,7 @@ import io.reelfleet.operator.allocator.Gate;
 import io.reelfleet.operator.allocator.LeadersAllocator;
 import io.reelfleet.operator.allocator.SessionRegistry;
 import io.reelfleet.operator.allocator.TokenFileGate;
+import io.reelfleet.operator.fleet.Deciding;
 import io.reelfleet.operator.fleet.FleetListener;
 import io.reelfleet.operator.fleet.FleetLoop;
 import io.reelfleet.operator.fleet.FleetSettings;
@@ -38,7 +39,6 @@ import io.reelfleet.process.EndpointFile;
 import io.reelfleet.process.Parent;
 import io.reelfleet.process.Ports;
 import io.reelfleet.process.StartupProblem;
-import io.reelfleet.scheduler.LeastLoadedPolicy;
 import jakarta.enterprise.context.ApplicationScoped;
 import jakarta.enterprise.event.Observes;
 import jakarta.enterprise.inject.Instance;
@@ -159,13 +159,15 @@ public class Operator implements FleetAccess {
         WorkerChannels channels = new WorkerChannels(settings.tlsDir());
         WorkerLink.Dialer dialer = GrpcWorkerLink.dialer(channels::open, settings.name(), timer);
         SecureRandom random = new SecureRandom();
+        Optional<Path> records =
+                config.getOptionalValue("reelfleet.decisions.dir", String.class).map(Path::of);
         fleets =
                 new Fleets(
                         (pool, term) ->
                                 new FleetLoop(
                                         pool,
                                         FleetSettings.of(settings.workerTimeout()),
-                                        new LeastLoadedPolicy(),
+                                        Deciding.byPool(records),
                                         provider,
                                         dialer,
                                         commands,

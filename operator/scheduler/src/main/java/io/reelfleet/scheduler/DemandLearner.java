@@ -59,8 +59,8 @@ final class DemandLearner implements Learner {
     private static final double TICK_GROWTH = 1.3;
 
     private final int capacity;
-    private final double startUp;
-    private final double budget;
+    private double startUp;
+    private double budget;
     private final RulePanel panel;
     private final Prior prior;
     private long origin = Long.MIN_VALUE;
@@ -88,6 +88,17 @@ final class DemandLearner implements Learner {
         panel = new RulePanel(capacity, startUp, perWait, Double.POSITIVE_INFINITY);
         prior = Prior.of(capacity, startUp, perWait);
         price = USUAL_PRICE / budget;
+    }
+
+    @Override
+    public Learner with(PoolSettings pool) {
+        if (pool.capacity() != capacity) {
+            return new DemandLearner(pool);
+        }
+        startUp = Math.max(0.1, pool.startUpMillis() / 1000.0);
+        budget = Math.max(1e-5, pool.lateBudget());
+        panel.startUp(startUp);
+        return this;
     }
 
     @Override

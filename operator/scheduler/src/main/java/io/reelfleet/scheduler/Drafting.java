@@ -632,7 +632,10 @@ final class Drafting {
                     if (moves >= pool.maxMoves()) {
                         continue;
                     }
-                    int to = fleet.demands(s) ? leastLoaded(s, NONE) : roomiest(s);
+                    int to =
+                            fleet.demands(s)
+                                    ? leastLoaded(s, NONE)
+                                    : fleet.active(s) ? roomiest(s) : NONE;
                     if (to != NONE) {
                         moveTo(s, w, to);
                     } else if (!fleet.demands(s) || gives(w)) {
@@ -642,7 +645,8 @@ final class Drafting {
                     }
                 }
                 case HOST -> {
-                    int to = moves < pool.maxMoves() && pool.migration() ? roomiest(s) : NONE;
+                    boolean may = fleet.active(s) && pool.migration() && moves < pool.maxMoves();
+                    int to = may ? roomiest(s) : NONE;
                     if (to != NONE && !fleet.demands(s)) {
                         moveTo(s, w, to);
                     } else {
@@ -753,9 +757,6 @@ final class Drafting {
 
     /** Idle sessions give their device memory back after the pool's idle time-out. */
     private long suspendIdle() {
-        if (pool.idleTimeoutMillis() <= 0) {
-            return Long.MAX_VALUE;
-        }
         long wake = Long.MAX_VALUE;
         for (int i = 0; i < fleet.workers(); i++) {
             int w = fleet.worker(i);
@@ -766,6 +767,9 @@ final class Drafting {
             for (int j = 0; j < n; j++) {
                 int s = here[j];
                 if (fleet.at(s) != At.DEVICE || fleet.demands(s) || fleet.busy(s)) {
+                    continue;
+                }
+                if (fleet.active(s) && pool.idleTimeoutMillis() <= 0) {
                     continue;
                 }
                 long due =

@@ -20,4 +20,9 @@ public interface Learner {
      * @return what is known now; the same object while nothing changes
      */
     Outlook observe(long nowMillis, double demand, double dueSeconds, double lateSeconds);
+
+    /** What goes on with other settings, keeping what is still true of what has been learned. */
+    default Learner with(PoolSettings pool) {
+        return this;
+    }
 }

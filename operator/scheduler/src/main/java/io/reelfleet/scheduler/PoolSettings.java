@@ -155,4 +155,70 @@ public record PoolSettings(
                 Economy.PLAIN,
                 StateCosts.PUBLISHED);
     }
+
+    /** The same with another start-up time. */
+    public PoolSettings withStartUpMillis(long millis) {
+        return new PoolSettings(
+                mode,
+                capacity,
+                minWorkers,
+                maxWorkers,
+                manualWorkers,
+                workersPerPod,
+                downDelayMillis,
+                millis,
+                latencyTargetMillis,
+                lateBudget,
+                chunkIntervalMillis,
+                migration,
+                maxMoves,
+                idleTimeoutMillis,
+                latency,
+                economy,
+                state);
+    }
+
+    /** The same with another chunk interval. */
+    public PoolSettings withChunkIntervalMillis(long millis) {
+        return new PoolSettings(
+                mode,
+                capacity,
+                minWorkers,
+                maxWorkers,
+                manualWorkers,
+                workersPerPod,
+                downDelayMillis,
+                startUpMillis,
+                latencyTargetMillis,
+                lateBudget,
+                millis,
+                migration,
+                maxMoves,
+                idleTimeoutMillis,
+                latency,
+                economy,
+                state);
+    }
+
+    /** The same with other limits. */
+    public PoolSettings withLimits(int min, int max) {
+        return new PoolSettings(
+                mode,
+                capacity,
+                min,
+                max,
+                manualWorkers,
+                workersPerPod,
+                downDelayMillis,
+                startUpMillis,
+                latencyTargetMillis,
+                lateBudget,
+                chunkIntervalMillis,
+                migration,
+                maxMoves,
+                idleTimeoutMillis,
+                latency,
+                economy,
+                state);
+    }
 }

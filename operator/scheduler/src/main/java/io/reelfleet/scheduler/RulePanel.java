@@ -35,7 +35,7 @@ final class RulePanel {
     private static final double NEVER = Double.POSITIVE_INFINITY;
 
     private final double capacity;
-    private final double startUp;
+    private double startUp;
     private final double perWait;
     private final Rule[] rules;
     private final int n;
@@ -167,6 +167,11 @@ final class RulePanel {
     /** The mean demand over some minutes, sessions. */
     double meanDemand() {
         return mean[5];
+    }
+
+    /** Start-ups take so many seconds from now on. */
+    void startUp(double startUpSeconds) {
+        startUp = startUpSeconds;
     }
 
     /** Lateness counts from this instant on. */

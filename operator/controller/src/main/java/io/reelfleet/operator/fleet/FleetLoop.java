@@ -24,7 +24,6 @@ import io.reelfleet.scheduler.Action;
 import io.reelfleet.scheduler.DemandHistory;
 import io.reelfleet.scheduler.FleetSnapshot;
 import io.reelfleet.scheduler.Plan;
-import io.reelfleet.scheduler.Policy;
 import io.reelfleet.scheduler.PoolSettings;
 import io.reelfleet.scheduler.SessionSnapshot;
 import io.reelfleet.scheduler.WorkerSnapshot;
@@ -82,11 +81,8 @@ public final class FleetLoop {
     /** A command's answer may overtake a report that was made before it. */
     private static final long OVERTAKEN_MILLIS = 500;
 
-    /** How far back the demand is remembered. */
-    private static final long DEMAND_WINDOW_MILLIS = 3_600_000;
-
     private final FleetSettings settings;
-    private final Policy policy;
+    private final Deciding deciding;
     private final WorkerProvider provider;
     private final WorkerLink.Dialer dialer;
     private final Executor commands;
@@ -103,7 +99,6 @@ public final class FleetLoop {
     private final Map<String, Set<String>> unclaimed = new HashMap<>();
     private final List<Runnable> replies = new ArrayList<>();
     private final Set<String> touched = new HashSet<>();
-    private final DemandHistory.Recorder demand = new DemandHistory.Recorder(DEMAND_WINDOW_MILLIS);
     private final LatencyWindow latency = new LatencyWindow();
     private final Backoff starts = new Backoff(1_000, 60_000);
     private final Set<String> everSeen = new HashSet<>();
@@ -142,7 +137,7 @@ public final class FleetLoop {
     public FleetLoop(
             PoolDefinition pool,
             FleetSettings settings,
-            Policy policy,
+            Deciding deciding,
             WorkerProvider provider,
             WorkerLink.Dialer dialer,
             Executor commands,
@@ -153,7 +148,7 @@ public final class FleetLoop {
             Runnable deposed) {
         this.pool = pool;
         this.settings = settings;
-        this.policy = policy;
+        this.deciding = deciding;
         this.provider = provider;
         this.dialer = dialer;
         this.commands = commands;
@@ -862,16 +857,8 @@ public final class FleetLoop {
             s.frozen &= anyUnknown;
         }
         FleetSnapshot snapshot = snapshot(now);
-        int active = (int) snapshot.sessions().stream().filter(SessionSnapshot::demands).count();
-        demand.record(now, active);
-        snapshot =
-                new FleetSnapshot(
-                        now,
-                        snapshot.pool(),
-                        snapshot.workers(),
-                        snapshot.sessions(),
-                        demand.history());
-        Plan next = policy.decide(snapshot);
+        double interval = snapshot.pool().chunkIntervalMillis() / 1000.0;
+        Plan next = deciding.decide(pool, snapshot, chunks * interval, late * interval);
         if (next.wantedWorkers() != plan.wantedWorkers()) {
             LOG.infof(
                     "pool %s: workers wanted: %d (%s)",
@@ -962,26 +949,12 @@ public final class FleetLoop {
 
     /** The pool's settings, with what workers have told since. */
     private PoolSettings poolSettings() {
-        PoolSettings p = pool.settings();
+        PoolSettings p = Floors.at(pool.settings(), pool.spec(), clock.instant());
         double interval = 0;
         for (WorkerEntry w : workers.values()) {
             interval = Math.max(interval, w.hello.getChunkIntervalS());
         }
-        return new PoolSettings(
-                p.mode(),
-                p.capacity(),
-                p.minWorkers(),
-                p.maxWorkers(),
-                p.manualWorkers(),
-                p.workersPerPod(),
-                p.downDelayMillis(),
-                p.startUpMillis(),
-                p.latencyTargetMillis(),
-                p.lateBudget(),
-                interval > 0 ? Math.round(interval * 1000) : p.chunkIntervalMillis(),
-                p.migration(),
-                p.maxMoves(),
-                p.idleTimeoutMillis());
+        return interval > 0 ? p.withChunkIntervalMillis(Math.round(interval * 1000)) : p;
     }
 
     private static SessionSnapshot.Place place(SessionEntry s) {
@@ -1475,7 +1448,9 @@ public final class FleetLoop {
                                 chunks, late, seconds, suspends, resumes, migrations, recoveries),
                         publishedLatency,
                         Set.copyOf(controls),
-                        problem());
+                        problem(),
+                        deciding.shadow().wanted(),
+                        deciding.shadow().differs());
         for (Runnable reply : replies) {
             reply.run();
         }

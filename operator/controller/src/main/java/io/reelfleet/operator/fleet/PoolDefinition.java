@@ -16,6 +16,8 @@ import java.util.Set;
  * @param workerSettings configuration of each worker, by {@code reelfleet.…} key
  * @param allowedNamespaces whose sessions may use it besides its own namespace's; "*" is everybody
  * @param spec as it was written: providers read image, resources and pod template from it
+ * @param policy name of the policy that decides; empty for the default
+ * @param shadowPolicy name of a policy that decides for comparison only; empty for none
  */
 public record PoolDefinition(
         String name,
@@ -25,7 +27,32 @@ public record PoolDefinition(
         PoolSettings settings,
         Map<String, String> workerSettings,
         Set<String> allowedNamespaces,
-        GPUPoolSpec spec) {
+        GPUPoolSpec spec,
+        String policy,
+        String shadowPolicy) {
+
+    /** A pool with the default policy. */
+    public PoolDefinition(
+            String name,
+            String uid,
+            long generation,
+            String model,
+            PoolSettings settings,
+            Map<String, String> workerSettings,
+            Set<String> allowedNamespaces,
+            GPUPoolSpec spec) {
+        this(
+                name,
+                uid,
+                generation,
+                model,
+                settings,
+                workerSettings,
+                allowedNamespaces,
+                spec,
+                "",
+                "");
+    }
 
     /** Copies the collections. */
     public PoolDefinition {

@@ -48,7 +48,14 @@ public final class PoolDefinitions {
                         0,
                         spec.placement().migration() == GPUPoolSpec.Migration.ENABLED,
                         spec.placement().maxMigrations(),
-                        spec.offload().idleTimeoutDuration().toMillis());
+                        spec.offload().idleTimeoutDuration().toMillis(),
+                        null,
+                        new PoolSettings.Economy(scaling.warmSpare(), 1),
+                        PoolSettings.StateCosts.PUBLISHED);
+        Map<String, String> annotations =
+                pool.getMetadata().getAnnotations() == null
+                        ? Map.of()
+                        : pool.getMetadata().getAnnotations();
         String home =
                 pool.getMetadata().getNamespace() == null
                         ? namespace
@@ -62,7 +69,9 @@ public final class PoolDefinitions {
                 decisions,
                 workerSettings(spec, settings),
                 Set.copyOf(spec.allowedNamespaces()),
-                spec);
+                spec,
+                annotations.getOrDefault(Policies.DECIDES, ""),
+                annotations.getOrDefault(Policies.SHADOW, ""));
     }
 
     private static Map<String, String> workerSettings(GPUPoolSpec spec, Settings settings) {

@@ -19,6 +19,8 @@ import java.util.Set;
  * @param latency over the last minute
  * @param controls the kinds of control the model understands; empty while no worker has said so
  * @param problem the worst that is known against the pool; null when there is nothing
+ * @param shadowWanted workers that the shadow policy wants; -1 without one
+ * @param shadowDiffers decisions of which the shadow policy would have made another plan
  */
 public record PoolView(
         PoolDefinition pool,
@@ -32,7 +34,9 @@ public record PoolView(
         Totals totals,
         Latency latency,
         Set<String> controls,
-        Problem problem) {
+        Problem problem,
+        int shadowWanted,
+        long shadowDiffers) {
 
     /**
      * Counters since the operator started.

@@ -22,7 +22,6 @@ import io.reelfleet.operator.workers.WorkerLaunch;
 import io.reelfleet.operator.workers.WorkerLink;
 import io.reelfleet.operator.workers.WorkerProvider;
 import io.reelfleet.operator.workers.WorkerStartException;
-import io.reelfleet.scheduler.LeastLoadedPolicy;
 import io.reelfleet.scheduler.PoolSettings;
 import java.time.Clock;
 import java.time.Instant;
@@ -313,7 +312,7 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
         return new FleetLoop(
                 pool,
                 new FleetSettings(100, 5_000, 3_000, 15_000, 60),
-                new LeastLoadedPolicy(),
+                new Deciding(DecisionRecorder.NONE),
                 this,
                 this,
                 Runnable::run,
