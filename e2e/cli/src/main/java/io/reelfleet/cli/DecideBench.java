@@ -1,10 +1,14 @@
 package io.reelfleet.cli;
 
+import io.reelfleet.scheduler.Action;
 import io.reelfleet.scheduler.Fleet;
-import io.reelfleet.scheduler.LeastLoadedPolicy;
-import io.reelfleet.scheduler.Policy;
+import io.reelfleet.scheduler.FleetSnapshot;
+import io.reelfleet.scheduler.MigrationAwarePolicy;
+import io.reelfleet.scheduler.Plan;
 import io.reelfleet.scheduler.PoolSettings;
 import java.io.PrintWriter;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -12,13 +16,18 @@ import java.util.List;
 import java.util.Random;
 
 /**
- * Time of one decision: one session of a full fleet goes idle, another wakes, and the policy is
- * asked after each.
+ * Time of one decision, the learner's step included: one session of a full fleet goes idle or wakes,
+ * and the policy is asked. Plans are carried out, so that the fleet stays as it would be.
  */
 final class DecideBench implements Bench {
     private static final int PER_WORKER = 4;
     private static final int WARM_UP = 3_000;
     private static final int MEASURED = 5_000;
+
+    private static final int REPLANS = 30;
+    private static final double REPLAN_GOAL_MILLIS = 50;
+
+    private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
 
     /** The paper's figures (arXiv 2606.19271), milliseconds, by workers. */
     private static final double[][] PAPER_MILLIS = {
@@ -32,7 +41,7 @@ final class DecideBench implements Bench {
 
     @Override
     public String measures() {
-        return "time of one scheduling decision, 4 active sessions per worker";
+        return "processor time of one scheduling decision, 4 active sessions per worker";
     }
 
     @Override
@@ -40,10 +49,25 @@ final class DecideBench implements Bench {
         List<Figure> figures = new ArrayList<>();
         for (double[] point : PAPER_MILLIS) {
             int workers = (int) point[0];
+            progress.println("  " + workers + " workers");
+            progress.flush();
             double[] micros = measure(workers);
             Arrays.sort(micros);
             figures.add(figure("p50", 0.5, micros, workers, point[1]));
             figures.add(figure("p99", 0.99, micros, workers, point[1]));
+        }
+        for (double[] point : PAPER_MILLIS) {
+            int workers = (int) point[0];
+            double[] micros = replan(workers);
+            Arrays.sort(micros);
+            figures.add(
+                    new Figure(
+                            "replan_p50_ms_" + workers + "_workers",
+                            "re-plan from a snapshot p50, " + workers + " workers",
+                            micros[micros.length / 2] / 1e3,
+                            "ms",
+                            workers == 256 ? 90 : REPLAN_GOAL_MILLIS,
+                            workers == 256 ? "paper" : "goal"));
         }
         return figures;
     }
@@ -59,24 +83,56 @@ final class DecideBench implements Bench {
                 Double.isNaN(paperMillis) ? "goal" : "paper");
     }
 
+    /** The time this thread has had on a processor: others on the machine must not count. */
+    private static long processorNanos() {
+        return THREADS.isCurrentThreadCpuTimeSupported()
+                ? THREADS.getCurrentThreadCpuTime()
+                : System.nanoTime();
+    }
+
+    /** From an immutable snapshot in which nothing is placed to a whole plan. */
+    private static double[] replan(int workers) {
+        MigrationAwarePolicy policy = new MigrationAwarePolicy();
+        Fleet fleet = new Fleet(pool(workers));
+        for (int i = 0; i < workers; i++) {
+            fleet.ready(fleet.request("w" + i));
+        }
+        for (int i = 0; i < workers * PER_WORKER; i++) {
+            fleet.open("s" + i, 0, 1, true);
+        }
+        FleetSnapshot snapshot = fleet.snapshot();
+        double[] micros = new double[REPLANS];
+        for (int i = -REPLANS; i < REPLANS; i++) {
+            long from = processorNanos();
+            policy.decide(snapshot);
+            if (i >= 0) {
+                micros[i] = (processorNanos() - from) / 1e3;
+            }
+        }
+        return micros;
+    }
+
+    private static PoolSettings pool(int workers) {
+        return new PoolSettings(
+                PoolSettings.Mode.PREDICTIVE,
+                PER_WORKER,
+                workers,
+                2 * workers,
+                0,
+                1,
+                60_000,
+                30_000,
+                750,
+                0.01,
+                750,
+                true,
+                16,
+                0);
+    }
+
     private static double[] measure(int workers) {
-        Policy policy = new LeastLoadedPolicy();
-        PoolSettings pool =
-                new PoolSettings(
-                        PoolSettings.Mode.PREDICTIVE,
-                        PER_WORKER,
-                        0,
-                        2 * workers,
-                        0,
-                        1,
-                        60_000,
-                        30_000,
-                        750,
-                        0.01,
-                        750,
-                        true,
-                        2,
-                        30_000);
+        MigrationAwarePolicy policy = new MigrationAwarePolicy();
+        PoolSettings pool = pool(workers);
         Fleet fleet = new Fleet(pool, policy.learner(pool));
         int[] w = new int[workers];
         for (int i = 0; i < workers; i++) {
@@ -99,14 +155,35 @@ final class DecideBench implements Bench {
             } else {
                 fleet.activate(one);
             }
+            long from = processorNanos();
             fleet.observe();
-            long from = System.nanoTime();
-            policy.decide(fleet);
-            long took = System.nanoTime() - from;
+            Plan plan = policy.decide(fleet);
+            long took = processorNanos() - from;
+            carryOut(fleet, plan);
             if (i >= WARM_UP) {
                 micros[i - WARM_UP] = took / 1e3;
             }
         }
         return micros;
+    }
+
+    /** What concerns sessions; the workers stay as they are. */
+    private static void carryOut(Fleet fleet, Plan plan) {
+        for (Action action : plan.actions()) {
+            switch (action) {
+                case Action.Place(String s, String w) ->
+                        fleet.placed(fleet.sessionNumber(s), fleet.workerNumber(w));
+                case Action.Move(String s, String from, String to) ->
+                        fleet.placed(fleet.sessionNumber(s), fleet.workerNumber(to));
+                case Action.Suspend(String s, String w) ->
+                        fleet.parked(fleet.sessionNumber(s), fleet.workerNumber(w));
+                case Action.Resume(String s, String w) ->
+                        fleet.placed(fleet.sessionNumber(s), fleet.workerNumber(w));
+                case Action.Release(String s, String w) -> fleet.unplaced(fleet.sessionNumber(s));
+                case Action.RequestWorkers r -> {}
+                case Action.DrainWorker d -> {}
+                case Action.ReleaseWorker r -> {}
+            }
+        }
     }
 }

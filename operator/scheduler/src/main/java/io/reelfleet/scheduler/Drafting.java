@@ -20,6 +20,12 @@ final class Drafting {
 
     private static final long LEAST_TURN_MILLIS = 5_000;
 
+    /** So many waiting sessions look for somebody to step back in one decision. */
+    private static final int MOST_TURNS = 16;
+
+    /** From so many placements on, workers are kept in a heap. */
+    private static final int MANY = 8;
+
     private Fleet fleet;
     private PoolSettings pool;
     private final List<Action> actions = new ArrayList<>();
@@ -38,6 +44,19 @@ final class Drafting {
     private boolean emptying;
     private int[] queue = new int[16];
     private int[] here = new int[16];
+
+    /** Open workers, the least loaded on top, while many sessions are placed. */
+    private int[] heap = new int[0];
+
+    private int[] rank = new int[0];
+    private int heapSize;
+    private boolean heaped;
+
+    /** No worker has room for a session of this weight. */
+    private double noRoomFor;
+
+    private int turns;
+    private int lowest;
 
     Plan plan(Fleet on) {
         begin(on);
@@ -293,15 +312,88 @@ final class Drafting {
         sort(queue, m);
         long wake = Long.MAX_VALUE;
         int left = 0;
+        heaped = m >= MANY && uniform();
+        if (heaped) {
+            heapWorkers();
+        }
+        noRoomFor = Double.POSITIVE_INFINITY;
         for (int i = 0; i < m; i++) {
             if (!give(queue[i])) {
                 queue[left++] = queue[i];
             }
         }
+        heaped = false;
+        turns = 0;
+        lowest = left == 0 ? 0 : lowestServed();
         for (int i = 0; i < left; i++) {
             wake = Math.min(wake, stepBack(queue[i]));
         }
         return wake;
+    }
+
+    /** The lowest priority among the sessions that are served. */
+    private int lowestServed() {
+        int least = Integer.MAX_VALUE;
+        for (int i = 0; i < fleet.workers(); i++) {
+            for (int s = fleet.firstOn(fleet.worker(i)); s != NONE; s = fleet.nextOn(s)) {
+                if (fleet.at(s) == At.DEVICE && fleet.demands(s)) {
+                    least = Math.min(least, fleet.priority(s));
+                }
+            }
+        }
+        return least;
+    }
+
+    // ---- open workers by load, for many placements at once
+
+    private void heapWorkers() {
+        if (heap.length < fleet.workers()) {
+            heap = new int[2 * fleet.workers()];
+            rank = new int[Math.max(rank.length, load.length)];
+        }
+        if (rank.length < load.length) {
+            rank = new int[load.length];
+        }
+        heapSize = 0;
+        for (int i = 0; i < fleet.workers(); i++) {
+            int w = fleet.worker(i);
+            if (!closed[w] && !reserved[w]) {
+                rank[w] = i;
+                heap[heapSize++] = w;
+            }
+        }
+        for (int i = heapSize / 2 - 1; i >= 0; i--) {
+            sink(i);
+        }
+    }
+
+    private boolean above(int a, int b) {
+        if (load[a] != load[b]) {
+            return load[a] < load[b];
+        }
+        if (device[a] != device[b]) {
+            return device[a] < device[b];
+        }
+        if (fleet.readyAt(a) != fleet.readyAt(b)) {
+            return fleet.readyAt(a) < fleet.readyAt(b);
+        }
+        return rank[a] < rank[b];
+    }
+
+    private void sink(int i) {
+        int w = heap[i];
+        while (2 * i + 1 < heapSize) {
+            int child = 2 * i + 1;
+            if (child + 1 < heapSize && above(heap[child + 1], heap[child])) {
+                child++;
+            }
+            if (!above(heap[child], w)) {
+                break;
+            }
+            heap[i] = heap[child];
+            i = child;
+        }
+        heap[i] = w;
     }
 
     /** Its state lies in the memory of a worker that does not answer. */
@@ -346,9 +438,25 @@ final class Drafting {
 
     private boolean give(int s) {
         int home = fleet.workerOf(s);
-        int best = leastLoaded(s, home);
+        if (fleet.weight(s) >= noRoomFor) {
+            return false;
+        }
+        int best;
+        boolean fromTop =
+                heaped && heapSize > 0 && home == NONE && !fleet.alone(s) && fits(heap[0], s);
+        if (fromTop) {
+            best = heap[0];
+        } else {
+            best = leastLoaded(s, home);
+        }
         if (best == NONE) {
-            return makeRoom(s);
+            if (makeRoom(s)) {
+                return true;
+            }
+            if (!fleet.alone(s)) {
+                noRoomFor = Math.min(noRoomFor, fleet.weight(s));
+            }
+            return false;
         }
         // Its state is there: another worker must be better by a whole session.
         if (home != NONE && fits(home, s) && relative(home) < relative(best) + share(best)) {
@@ -370,6 +478,11 @@ final class Drafting {
             moves++;
         }
         take(best, s);
+        if (fromTop) {
+            sink(0);
+        } else if (heaped) {
+            heapWorkers();
+        }
         return true;
     }
 
@@ -499,6 +612,12 @@ final class Drafting {
         }
         long turn = fleet.waitingSince(s) + turnMillis();
         boolean itsTurn = fleet.now() >= turn;
+        if (!itsTurn && fleet.priority(s) <= lowest) {
+            return turn;
+        }
+        if (++turns > MOST_TURNS) {
+            return fleet.now() + LEAST_TURN_MILLIS;
+        }
         int victim = NONE;
         for (int i = 0; i < fleet.workers(); i++) {
             int w = fleet.worker(i);
