@@ -16,8 +16,8 @@ import java.util.List;
 import java.util.Random;
 
 /**
- * Time of one decision, the learner's step included: one session of a full fleet goes idle or wakes,
- * and the policy is asked. Plans are carried out, so that the fleet stays as it would be.
+ * Time of one decision, the learner's step included: one session of a full fleet goes idle or
+ * wakes, and the policy is asked. Plans are carried out, so that the fleet stays as it would be.
  */
 final class DecideBench implements Bench {
     private static final int PER_WORKER = 4;

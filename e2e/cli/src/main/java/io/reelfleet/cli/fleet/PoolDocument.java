@@ -7,7 +7,7 @@ import java.util.Locale;
  * The GPUPool of a fleet on this machine, {@code default/shapes}.
  *
  * @param modelUri {@code builtin:shapes}, {@code file:/dir}
- * @param mode Reactive, or Manual with all workers at once
+ * @param mode Predictive, or Manual with all workers at once
  * @param minWorkers kept when nothing is to do
  * @param maxWorkers never more
  * @param capacity most sessions one worker carries
@@ -48,7 +48,9 @@ public record PoolDocument(
         yaml.append("  runtime:\n    device: Cpu\n    threads: 1\n");
         yaml.append("  latency:\n    target: ").append(latencyTarget.toMillis()).append("ms\n");
         yaml.append("  scaling:\n");
-        yaml.append("    mode: ").append(mode == Mode.MANUAL ? "Manual" : "Reactive").append('\n');
+        yaml.append("    mode: ")
+                .append(mode == Mode.MANUAL ? "Manual" : "Predictive")
+                .append('\n');
         yaml.append(
                 String.format(
                         Locale.ROOT, "    minGpus: %d%n    maxGpus: %d%n", minWorkers, maxWorkers));
