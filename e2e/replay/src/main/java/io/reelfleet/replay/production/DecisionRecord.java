@@ -57,6 +57,7 @@ public final class DecisionRecord {
     private long firstReady = Long.MAX_VALUE;
     private long moves;
     private long scaleChanges;
+    private long begin;
     private long last;
 
     private DecisionRecord(Path file) {
@@ -114,6 +115,9 @@ public final class DecisionRecord {
             throw at(number, "t_s: write seconds as a decimal number, not \"" + f[0] + "\"");
         }
         long t = Math.round(Double.parseDouble(f[0]) * 1000);
+        if (number == 2) {
+            begin = t;
+        }
         if (t < last) {
             throw at(number, "t_s: " + f[0] + " is before the line above it");
         }
@@ -126,7 +130,7 @@ public final class DecisionRecord {
                     throw at(number, "worker: " + worker + " has been requested before");
                 }
                 scaleChanges++;
-                gpus.step(t, requested.size());
+                gpus.step(t - begin, requested.size());
             }
             case "gpu_ready" -> firstReady = Math.min(firstReady, t);
             case "gpu_released" -> {
@@ -136,7 +140,7 @@ public final class DecisionRecord {
                 }
                 gpuMillis += t - since;
                 scaleChanges++;
-                gpus.step(t, requested.size());
+                gpus.step(t - begin, requested.size());
             }
             case "place", "move" -> {
                 moves += f[1].equals("move") ? 1 : 0;
@@ -180,7 +184,7 @@ public final class DecisionRecord {
         Long since = wantedSince.remove(session);
         if (since != null && t > since) {
             bursts.computeIfAbsent(session, s -> new ArrayList<>())
-                    .add(new Burst(since / 1000.0, t / 1000.0));
+                    .add(new Burst((since - begin) / 1000.0, (t - begin) / 1000.0));
         }
     }
 
@@ -190,7 +194,8 @@ public final class DecisionRecord {
     }
 
     /**
-     * The sessions that came, as the operator recorded them.
+     * The sessions that came, as the operator recorded them; the operator writes its clock's time,
+     * the trace begins at 0.
      *
      * @throws TraceException when the record does not say what sessions did
      */
@@ -242,11 +247,15 @@ public final class DecisionRecord {
      * Counts every chunk of a trace's sessions: due when a burst starts and then once each
      * interval; delivered L(n) after it was due, or after its session was served again.
      *
-     * @param trace the sessions, under the names of this record
+     * @param trace the sessions, under the names and in the time of this record
      * @param intervalMillis between chunks, and the latency target
      * @param latency L(n)
      */
     public Account account(Trace trace, long intervalMillis, LatencyProfile latency) {
+        return account(trace, 0, intervalMillis, latency);
+    }
+
+    private Account account(Trace trace, long offset, long intervalMillis, LatencyProfile latency) {
         long due = 0;
         long late = 0;
         double[] delivered = new double[1024];
@@ -255,8 +264,9 @@ public final class DecisionRecord {
         for (TraceSession session : trace.sessions()) {
             Steps where = places.getOrDefault(session.id(), none);
             for (Burst burst : session.bursts()) {
-                long end = Math.round(burst.end() * 1000);
-                for (long d = Math.round(burst.start() * 1000); d < end; d += intervalMillis) {
+                long end = offset + Math.round(burst.end() * 1000);
+                long start = offset + Math.round(burst.start() * 1000);
+                for (long d = start; d < end; d += intervalMillis) {
                     due++;
                     if (d < firstReady) {
                         continue;
@@ -311,9 +321,13 @@ public final class DecisionRecord {
         steps.add(t, steps.last() + by);
     }
 
-    /** What was done, in the form in which simulated policies are reported. */
+    /**
+     * What was done, in the form in which simulated policies are reported.
+     *
+     * @param trace this record's own
+     */
     public Outcome outcome(Trace trace, long intervalMillis, LatencyProfile latency) {
-        Account account = account(trace, intervalMillis, latency);
+        Account account = account(trace, begin, intervalMillis, latency);
         long undelivered = account.due() - account.latencySeconds().length;
         return new Outcome(
                 account.due(),

@@ -26,6 +26,9 @@ public final class Workload {
     /** So many bursts are 600 MB; {@code --scale} counts too. */
     static final int BURSTS_LIMIT = 1 << 24;
 
+    /** Eight years: as many milliseconds as an event's sorting key has room for. */
+    private static final long MILLIS_LIMIT = 1L << 38;
+
     private final List<String> ids;
     private final int copies;
     private final int[] firstBurst;
@@ -51,7 +54,7 @@ public final class Workload {
         for (int s = 0; s < sessions; s++) {
             Arrays.fill(sessionOfBurst, firstBurst[s], firstBurst[s + 1], s);
         }
-        // 39 bits of time hold ten years, 1 bit the kind, 24 bits the burst.
+        // 38 bits of time, 1 bit the kind, 24 bits the burst.
         long[] keys = new long[2 * bursts];
         for (int b = 0; b < bursts; b++) {
             keys[2 * b] = startMillis[b] << 25 | 1L << 24 | b;
@@ -93,9 +96,14 @@ public final class Workload {
         Builder builder = new Builder();
         try {
             TraceReader.read(in, name, builder::add);
+            return build(builder, name, scale, seed);
         } catch (TooLarge e) {
             throw new TraceException(name + ": " + e.getMessage());
         }
+    }
+
+    private static Workload build(Builder builder, String name, int scale, long seed)
+            throws TraceException {
         if ((long) builder.bursts * scale > BURSTS_LIMIT) {
             throw new TraceException(
                     name
@@ -197,8 +205,8 @@ public final class Workload {
     private static final class TooLarge extends RuntimeException {
         private static final long serialVersionUID = 1;
 
-        TooLarge() {
-            super("more than " + BURSTS_LIMIT + " bursts; write a part of the trace");
+        TooLarge(String sentence) {
+            super(sentence);
         }
     }
 
@@ -212,7 +220,8 @@ public final class Workload {
 
         void add(TraceSession session) {
             if (bursts + session.bursts().size() > BURSTS_LIMIT) {
-                throw new TooLarge();
+                throw new TooLarge(
+                        "more than " + BURSTS_LIMIT + " bursts; write a part of the trace");
             }
             if (ids.size() + 1 >= first.length) {
                 first = Arrays.copyOf(first, 2 * first.length);
@@ -239,6 +248,9 @@ public final class Workload {
             long span = 1;
             for (int b = 0; b < bursts; b++) {
                 span = Math.max(span, end[b]);
+            }
+            if ((scale == 1 ? span : 2 * span) >= MILLIS_LIMIT) {
+                throw new TooLarge("the trace lasts longer than eight years (four with --scale)");
             }
             for (int copy = 0; copy < scale; copy++) {
                 long shift = copy == 0 ? 0 : random.nextLong(span);

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.reelfleet.replay.Burst;
 import io.reelfleet.replay.TraceException;
 import io.reelfleet.replay.TraceSession;
+import io.reelfleet.replay.sim.Outcome;
 import io.reelfleet.scheduler.LatencyProfile;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -72,6 +73,23 @@ class DecisionRecordTest {
                         record.account(record.trace(), 750, LatencyProfile.proportional(750, 1))
                                 .gpuSeconds())
                 .isEqualTo(10);
+    }
+
+    @Test
+    void timeBeginsWithTheRecord() throws Exception {
+        DecisionRecord record =
+                read(
+                        "t_s,kind,worker,session\n1790000000.000,gpu_requested,w,\n"
+                                + "1790000001.000,gpu_ready,w,\n1790000002.000,wanted,,a\n"
+                                + "1790000002.000,place,w,a\n1790000004.500,unplace,w,a\n"
+                                + "1790000004.500,closed,,a\n");
+
+        assertThat(record.trace().sessions())
+                .containsExactly(new TraceSession("a", List.of(new Burst(2, 4.5))));
+        Outcome outcome = record.outcome(record.trace(), 750, LatencyProfile.proportional(750, 1));
+        assertThat(outcome.due()).isEqualTo(4);
+        assertThat(outcome.late()).isZero();
+        assertThat(outcome.gpuSeconds()).isEqualTo(4.5);
     }
 
     @Test

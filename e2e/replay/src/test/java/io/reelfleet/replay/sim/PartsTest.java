@@ -172,6 +172,16 @@ class PartsTest {
     }
 
     @Test
+    void aTraceOfTooManyYearsIsRefused() throws Exception {
+        Path file = folder.resolve("t.csv");
+        Files.writeString(file, TraceReader.HEADER + "\na,0,0,300000000\n");
+
+        assertThatThrownBy(() -> Workload.read(file, 1, 1))
+                .isInstanceOf(TraceException.class)
+                .hasMessageContaining("longer than eight years");
+    }
+
+    @Test
     void startUpTimesAreReadFromAFile() throws Exception {
         Path file = folder.resolve("startup.txt");
         Files.writeString(file, "10\n\n20.5\n");
