@@ -160,6 +160,36 @@ class ChartTest {
     }
 
     @Test
+    void gatewaysShareTheCookiesKeyAndHoldNoTokenForTheApiServer() throws IOException {
+        JsonNode pod =
+                render("store.claim=a", "gateway.replicas=2").stream()
+                        .filter(o -> o.at("/metadata/name").asText().equals("reelfleet-gateway"))
+                        .filter(o -> o.get("kind").asText().equals("Deployment"))
+                        .findFirst()
+                        .orElseThrow()
+                        .at("/spec/template/spec");
+        assertThat(pod.get("automountServiceAccountToken").asBoolean(true)).isFalse();
+        Map<String, String> environment = new TreeMap<>();
+        pod.at("/containers/0/env")
+                .forEach(v -> environment.put(v.get("name").asText(), v.path("value").asText()));
+        assertThat(environment)
+                .containsEntry(
+                        "REELFLEET_GATEWAY_COOKIE_KEY_FILE",
+                        "/var/run/reelfleet/tokens/cookie.key");
+        List<JsonNode> keys = new ArrayList<>();
+        for (JsonNode v : pod.get("volumes")) {
+            if (v.has("secret") || v.has("configMap")) {
+                keys.add(v.has("secret") ? v.get("secret") : v.get("configMap"));
+            }
+        }
+        assertThat(keys)
+                .as("a mount that must wait for the operator is tried again minutes later only")
+                .hasSize(2)
+                .allMatch(k -> k.path("optional").asBoolean());
+        assertThat(keys.toString()).contains("cookie.key", "public.pem").doesNotContain("private");
+    }
+
+    @Test
     void definitionsStayUnlessToldOtherwise() throws IOException {
         String keep = "helm.sh~1resource-policy";
         assertThat(definitions("store.claim=a"))
