@@ -1,5 +1,6 @@
 package io.reelfleet.migration.transport;
 
+import java.time.Duration;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.chrono.Milliseconds;
 import org.bytedeco.pytorch.Backend;
@@ -7,8 +8,6 @@ import org.bytedeco.pytorch.ProcessGroupGloo;
 import org.bytedeco.pytorch.Store;
 import org.bytedeco.pytorch.global.torch_gloo;
 import org.bytedeco.pytorch.nccl.ProcessGroupNCCL;
-
-import java.time.Duration;
 
 /** The two implementations of c10d that move bytes; everything else here is the same for both. */
 public enum C10dBackend {

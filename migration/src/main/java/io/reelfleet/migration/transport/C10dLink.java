@@ -1,5 +1,6 @@
 package io.reelfleet.migration.transport;
 
+import java.time.Duration;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.javacpp.chrono.Milliseconds;
@@ -12,8 +13,6 @@ import org.bytedeco.pytorch.TCPStoreOptions;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.Work;
 import org.bytedeco.pytorch.global.torch;
-
-import java.time.Duration;
 
 /**
  * A group of two ranks of c10d: rank 0 listens (the target of a migration), rank 1 connects.

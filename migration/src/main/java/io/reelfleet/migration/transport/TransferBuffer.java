@@ -1,13 +1,12 @@
 package io.reelfleet.migration.transport;
 
+import java.lang.foreign.MemorySegment;
+import java.util.List;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
-
-import java.lang.foreign.MemorySegment;
-import java.util.List;
 
 /**
  * Memory that a link sends from and receives into: a tensor of bytes, made once and used for many

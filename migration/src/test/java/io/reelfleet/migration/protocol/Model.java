@@ -5,7 +5,6 @@ import io.reelfleet.migration.protocol.World.Fleet;
 import io.reelfleet.migration.protocol.World.Log;
 import io.reelfleet.migration.protocol.World.Message;
 import io.reelfleet.migration.protocol.World.Node;
-
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;

@@ -4,12 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.reelfleet.migration.protocol.Model.Broken;
 import io.reelfleet.migration.protocol.World.Budget;
-
-import org.junit.jupiter.api.Test;
-
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
+import org.junit.jupiter.api.Test;
 
 /**
  * Every world that two workers, an operator and a log can get into within a budget of faults.

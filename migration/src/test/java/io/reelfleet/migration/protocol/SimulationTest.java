@@ -3,13 +3,11 @@ package io.reelfleet.migration.protocol;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.reelfleet.migration.protocol.World.Budget;
-
-import org.junit.jupiter.api.Test;
-
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
 
 /**
  * The same protocol over a virtual network that loses, doubles and delays, with more faults and
@@ -41,7 +39,7 @@ class SimulationTest {
         }
         System.out.printf(
                 "simulation: %,d runs, %,d steps, %,d chunks stored, %,d changes of owner, %d"
-                    + " failed, %.1f s%n",
+                        + " failed, %.1f s%n",
                 runs, steps, chunks, moves, failed.size(), (System.nanoTime() - started) / 1e9);
         assertThat(failed).isEmpty();
     }

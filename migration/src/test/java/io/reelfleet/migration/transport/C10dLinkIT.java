@@ -3,8 +3,6 @@ package io.reelfleet.migration.transport;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import org.junit.jupiter.api.Test;
-
 import java.lang.foreign.ValueLayout;
 import java.net.ConnectException;
 import java.net.InetAddress;
@@ -14,6 +12,7 @@ import java.time.Duration;
 import java.util.Collections;
 import java.util.List;
 import java.util.Random;
+import org.junit.jupiter.api.Test;
 
 /** Two real processes over Gloo. */
 class C10dLinkIT {
