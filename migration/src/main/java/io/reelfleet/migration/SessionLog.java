@@ -20,6 +20,8 @@ import java.util.Optional;
  * tried again. Not safe for use by many threads at once.
  */
 public final class SessionLog {
+    private static final long ANYWHERE = -1;
+
     private final ChunkStore store;
     private final SessionLogReader reader;
     private final Clock clock;
@@ -98,6 +100,22 @@ public final class SessionLog {
      * @throws FencedException when the log holds this epoch or a higher one
      */
     public void takeOver(long newEpoch, Owner owner) throws StoreException, FencedException {
+        takeOver(newEpoch, owner, ANYWHERE);
+    }
+
+    /**
+     * As {@link #takeOver}, but only where the log's next chunk is the one that the new owner's
+     * state goes on with: the commit of a live migration.
+     *
+     * @return false when the log has gone on or ended meanwhile; nothing was written then
+     */
+    public boolean takeOverAt(long newEpoch, Owner owner, long expectedChunk)
+            throws StoreException, FencedException {
+        return takeOver(newEpoch, owner, expectedChunk);
+    }
+
+    private boolean takeOver(long newEpoch, Owner owner, long expectedChunk)
+            throws StoreException, FencedException {
         while (true) {
             readOn();
             Optional<LogEntry> newest = reader.newestOwner();
@@ -111,7 +129,10 @@ public final class SessionLog {
             }
             if (ended) {
                 // An ended log takes no owner; its reader sees ended() and has nothing to generate.
-                return;
+                return false;
+            }
+            if (expectedChunk != ANYWHERE && expectedChunk != nextChunk) {
+                return false;
             }
             LogEntry entry =
                     entry(newEpoch).setOwner(owner.toBuilder().setNextChunk(nextChunk)).build();
@@ -125,6 +146,7 @@ public final class SessionLog {
         }
         epoch = newEpoch;
         worker = owner.getWorker();
+        return true;
     }
 
     /**

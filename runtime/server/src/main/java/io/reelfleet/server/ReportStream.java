@@ -139,6 +139,7 @@ class ReportStream {
                 .setMessage(loop.message())
                 .addAllSessions(loop.sessions())
                 .addAllChunks(finished)
+                .addAllMoves(loop.moves())
                 .setDeviceBytesUsed(memory.deviceUsed())
                 .setHostBytesUsed(memory.hostUsed())
                 .build();

@@ -7,12 +7,16 @@ import io.quarkus.grpc.GrpcService;
 import io.quarkus.runtime.Quarkus;
 import io.reelfleet.api.runtime.v1.AdmitRequest;
 import io.reelfleet.api.runtime.v1.AdmitResponse;
+import io.reelfleet.api.runtime.v1.CancelMoveRequest;
 import io.reelfleet.api.runtime.v1.CommandHeader;
 import io.reelfleet.api.runtime.v1.CommandResponse;
 import io.reelfleet.api.runtime.v1.DrainRequest;
+import io.reelfleet.api.runtime.v1.MoveResponse;
+import io.reelfleet.api.runtime.v1.PrepareMoveRequest;
 import io.reelfleet.api.runtime.v1.ReleaseRequest;
 import io.reelfleet.api.runtime.v1.ReportRequest;
 import io.reelfleet.api.runtime.v1.SessionCommand;
+import io.reelfleet.api.runtime.v1.StartMoveRequest;
 import io.reelfleet.api.runtime.v1.UpdateRequest;
 import io.reelfleet.api.runtime.v1.WorkerReport;
 import io.reelfleet.api.runtime.v1.WorkerServiceGrpc;
@@ -135,6 +139,37 @@ public final class WorkerGrpc extends WorkerServiceGrpc.WorkerServiceImplBase {
                                         request.getEnd(),
                                         request.getReason(),
                                         request.getMessage()),
+                observer);
+    }
+
+    @Override
+    public void prepareMove(PrepareMoveRequest request, StreamObserver<MoveResponse> observer) {
+        Answers.send(
+                command(
+                        request.getHeader(),
+                        MoveResponse.class,
+                        () -> loop().prepareMove(request)),
+                response -> response,
+                observer);
+    }
+
+    @Override
+    public void startMove(StartMoveRequest request, StreamObserver<MoveResponse> observer) {
+        Answers.send(
+                command(
+                        request.getHeader(), MoveResponse.class, () -> loop().startMove(request)),
+                response -> response,
+                observer);
+    }
+
+    @Override
+    public void cancelMove(CancelMoveRequest request, StreamObserver<MoveResponse> observer) {
+        Answers.send(
+                command(
+                        request.getHeader(),
+                        MoveResponse.class,
+                        () -> loop().cancelMove(request.getMove())),
+                response -> response,
                 observer);
     }
 

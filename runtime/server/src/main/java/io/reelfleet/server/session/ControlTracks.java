@@ -100,6 +100,17 @@ final class ControlTracks {
         }
     }
 
+    /** Those that were sent live. */
+    List<Control> live() {
+        return List.copyOf(live);
+    }
+
+    /** Takes over what was sent live elsewhere. */
+    void carry(List<Control> sentLive) {
+        live.clear();
+        live.addAll(sentLive);
+    }
+
     private List<Control> all() {
         List<Control> all = new ArrayList<>(spec);
         all.addAll(live);

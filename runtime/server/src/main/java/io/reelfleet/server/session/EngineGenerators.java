@@ -7,6 +7,8 @@ import io.reelfleet.engine.GeneratedChunk;
 import io.reelfleet.engine.InvalidPromptException;
 import io.reelfleet.engine.ModelDescription;
 import io.reelfleet.engine.SessionParameters;
+import io.reelfleet.engine.SessionState;
+import io.reelfleet.engine.SessionStateImport;
 import io.reelfleet.engine.StoredChunk;
 import java.util.List;
 
@@ -97,6 +99,16 @@ public record EngineGenerators(Engine engine, int batchCap) implements Generator
         @Override
         public List<Long> rebuildSet(long nextChunk) {
             return session.rebuildSet(nextChunk);
+        }
+
+        @Override
+        public SessionState state() {
+            return SessionState.of(session);
+        }
+
+        @Override
+        public SessionStateImport importing() {
+            return new SessionStateImport(session);
         }
 
         @Override

@@ -3,6 +3,8 @@ package io.reelfleet.server.session;
 import io.reelfleet.engine.DoesNotFitException;
 import io.reelfleet.engine.GeneratedChunk;
 import io.reelfleet.engine.InvalidPromptException;
+import io.reelfleet.engine.SessionState;
+import io.reelfleet.engine.SessionStateImport;
 import io.reelfleet.engine.StoredChunk;
 import java.util.List;
 
@@ -27,6 +29,12 @@ public interface Generator extends AutoCloseable {
     List<Long> rebuildSet(long nextChunk);
 
     long stateBytes();
+
+    /** Its complete state, to be copied out. */
+    SessionState state();
+
+    /** Takes the complete state of another one; only before its first step. */
+    SessionStateImport importing();
 
     @Override
     void close();

@@ -48,6 +48,13 @@ final class LiveSession {
     long nextStored;
     int pending;
     boolean inChunk;
+
+    /** It is on its way to another worker. */
+    boolean moving;
+
+    /** It stands still for the last part of its move. */
+    boolean frozen;
+
     Instant due;
     String prompt = "";
 
@@ -86,6 +93,7 @@ final class LiveSession {
     boolean canStep() {
         return is(SessionState.SESSION_STATE_RUNNING)
                 && generator != null
+                && !frozen
                 && pending < MOST_PENDING;
     }
 

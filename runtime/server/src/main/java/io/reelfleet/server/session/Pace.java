@@ -42,6 +42,16 @@ sealed interface Pace {
     /** A viewer is there and has played up to {@code playedSeconds}. */
     default void heartbeat(String viewer, double playedSeconds, Instant now) {}
 
+    /** The schedule as another worker can go on with it. */
+    io.reelfleet.api.migration.v1.Pace.Builder save();
+
+    /** Goes on with the schedule of another worker. */
+    void restore(io.reelfleet.api.migration.v1.Pace saved);
+
+    private static Instant instant(com.google.protobuf.Timestamp at) {
+        return Instant.ofEpochSecond(at.getSeconds(), at.getNanos());
+    }
+
     static Pace of(Pacing pacing, PaceSettings settings, double intervalSeconds, Instant now) {
         Duration interval = seconds(intervalSeconds);
         return switch (pacing) {
@@ -107,6 +117,19 @@ sealed interface Pace {
         public void stored(Instant now) {}
 
         @Override
+        public io.reelfleet.api.migration.v1.Pace.Builder save() {
+            return io.reelfleet.api.migration.v1.Pace.newBuilder()
+                    .setNext(SessionLoop.timestamp(next))
+                    .setStarting(starting);
+        }
+
+        @Override
+        public void restore(io.reelfleet.api.migration.v1.Pace saved) {
+            next = instant(saved.getNext());
+            starting = saved.getStarting();
+        }
+
+        @Override
         public void shift(Instant since, Instant now) {
             Duration lost = Duration.between(since.isAfter(next) ? next : since, now);
             next = since.isAfter(next) ? now : next.plus(lost);
@@ -140,6 +163,17 @@ sealed interface Pace {
         @Override
         public void stored(Instant now) {
             next = now;
+        }
+
+        @Override
+        public io.reelfleet.api.migration.v1.Pace.Builder save() {
+            return io.reelfleet.api.migration.v1.Pace.newBuilder()
+                    .setNext(SessionLoop.timestamp(next));
+        }
+
+        @Override
+        public void restore(io.reelfleet.api.migration.v1.Pace saved) {
+            next = instant(saved.getNext());
         }
 
         @Override
@@ -197,6 +231,33 @@ sealed interface Pace {
         @Override
         public void stored(Instant now) {
             notBefore = now;
+        }
+
+        @Override
+        public io.reelfleet.api.migration.v1.Pace.Builder save() {
+            io.reelfleet.api.migration.v1.Pace.Builder saved =
+                    io.reelfleet.api.migration.v1.Pace.newBuilder()
+                            .setNext(SessionLoop.timestamp(notBefore));
+            viewers.forEach(
+                    (name, seen) ->
+                            saved.addViewersBuilder()
+                                    .setName(name)
+                                    .setPlayedS(seen.playedSeconds)
+                                    .setAt(SessionLoop.timestamp(seen.at)));
+            return saved;
+        }
+
+        @Override
+        public void restore(io.reelfleet.api.migration.v1.Pace saved) {
+            notBefore = instant(saved.getNext());
+            saved.getViewersList()
+                    .forEach(
+                            viewer ->
+                                    viewers.put(
+                                            viewer.getName(),
+                                            new Seen(
+                                                    viewer.getPlayedS(),
+                                                    instant(viewer.getAt()))));
         }
 
         @Override

@@ -4,8 +4,14 @@ import com.google.protobuf.Timestamp;
 import io.reelfleet.api.log.v1.End;
 import io.reelfleet.api.log.v1.LogEntry;
 import io.reelfleet.api.log.v1.Owner;
+import io.reelfleet.api.migration.v1.Manifest;
 import io.reelfleet.api.runtime.v1.ChunkStat;
+import io.reelfleet.api.runtime.v1.Move;
+import io.reelfleet.api.runtime.v1.MoveReport;
+import io.reelfleet.api.runtime.v1.MoveResponse;
+import io.reelfleet.api.runtime.v1.PrepareMoveRequest;
 import io.reelfleet.api.runtime.v1.SessionReport;
+import io.reelfleet.api.runtime.v1.StartMoveRequest;
 import io.reelfleet.api.session.v1.Control;
 import io.reelfleet.api.session.v1.SessionSpec;
 import io.reelfleet.api.session.v1.SessionState;
@@ -92,6 +98,7 @@ public final class SessionLoop {
     private final Thread thread;
     private final BlockingQueue<Runnable> mailbox = new LinkedBlockingQueue<>();
     private final Map<String, LiveSession> sessions = new ConcurrentHashMap<>();
+    private final Moves moves;
 
     private volatile Phase phase = Phase.LOADING;
     private volatile String message = "";
@@ -110,10 +117,21 @@ public final class SessionLoop {
             Loader loader,
             Clock clock,
             LoopListener listener) {
+        this(settings, MoveSettings.defaults(), store, loader, clock, listener);
+    }
+
+    public SessionLoop(
+            LoopSettings settings,
+            MoveSettings moveSettings,
+            ChunkStore store,
+            Loader loader,
+            Clock clock,
+            LoopListener listener) {
         this.settings = settings;
         this.store = store;
         this.clock = clock;
         this.listener = listener;
+        this.moves = new Moves(new Home(), moveSettings);
         this.thread = Thread.ofPlatform().name("engine").unstarted(() -> run(loader));
     }
 
@@ -142,6 +160,11 @@ public final class SessionLoop {
     /** All sessions here as they stand now. */
     public List<SessionReport> sessions() {
         return sessions.values().stream().map(s -> s.report).toList();
+    }
+
+    /** Moves under way here and those that ended lately. */
+    public List<MoveReport> moves() {
+        return moves.reports();
     }
 
     /** The stored chunks of a session that is here. */
@@ -240,6 +263,60 @@ public final class SessionLoop {
         return answer;
     }
 
+    /** Takes memory for a session that moves here, and listens for its source. */
+    public CompletableFuture<MoveResponse> prepareMove(PrepareMoveRequest request) {
+        return move(
+                answer -> {
+                    checkAdmitting();
+                    check(request.getSpec());
+                    moves.prepare(
+                            MoveForms.move(request.getMove()),
+                            request.getSpec(),
+                            request.getTransport(),
+                            answer);
+                });
+    }
+
+    /** Sends a session to where its target listens, while it goes on. */
+    public CompletableFuture<MoveResponse> startMove(StartMoveRequest request) {
+        return move(
+                answer -> {
+                    LiveSession session = existing(request.getMove().getSessionUid());
+                    if (session.epoch != request.getHeader().getEpoch()) {
+                        throw stale(session, request.getHeader().getEpoch());
+                    }
+                    moves.start(
+                            MoveForms.move(request.getMove()),
+                            session.uid,
+                            request.getTransport(),
+                            request.getHost(),
+                            request.getPort(),
+                            request.getWithoutPrecopy(),
+                            request.getBytesPerSecond(),
+                            answer);
+                });
+    }
+
+    /** Ends a move unless its target owns the session. */
+    public CompletableFuture<MoveResponse> cancelMove(Move move) {
+        return move(answer -> moves.cancel(MoveForms.move(move), move.getSessionUid(), answer));
+    }
+
+    private CompletableFuture<MoveResponse> move(Consumer<CompletableFuture<Moves.Answer>> task) {
+        CompletableFuture<Moves.Answer> answer = new CompletableFuture<>();
+        post(answer, () -> task.accept(answer));
+        return answer.thenApply(
+                a -> {
+                    MoveResponse.Builder response =
+                            MoveResponse.newBuilder()
+                                    .setSentence(a.sentence())
+                                    .setHost(a.host())
+                                    .setPort(a.port());
+                    a.outcome().ifPresent(o -> response.setOutcome(MoveForms.outcome(o)));
+                    return response.build();
+                });
+    }
+
     /** Takes no new sessions from now on. */
     public CompletableFuture<Void> drain() {
         CompletableFuture<Void> answer = new CompletableFuture<>();
@@ -268,6 +345,11 @@ public final class SessionLoop {
                         throw new Refusal(
                                 Refusal.Kind.INVALID,
                                 "session %s is over and takes no controls".formatted(uid));
+                    }
+                    if (session.frozen) {
+                        throw new Refusal(
+                                Refusal.Kind.UNAVAILABLE,
+                                "session %s is changing its worker: send it again".formatted(uid));
                     }
                     long from = session.nextToBegin();
                     check(controls);
@@ -623,6 +705,7 @@ public final class SessionLoop {
             }
             forget(present, "taken over again with epoch " + epoch);
         }
+        moves.admitted(spec.getUid());
         Instant now = clock.instant();
         LiveSession session =
                 new LiveSession(spec, epoch, new SessionWriter(store, spec.getUid(), clock), now);
@@ -862,13 +945,14 @@ public final class SessionLoop {
      * and back.
      */
     private void keepHouse(Instant now) {
+        moves.keepHouse(now);
         for (LiveSession session : List.copyOf(sessions.values())) {
             if (session.forgetAt != null && session.forgetAt.isBefore(now)) {
                 sessions.remove(session.uid, session);
                 listener.changed();
                 continue;
             }
-            if (session.pace == null || session.over()) {
+            if (session.pace == null || session.over() || session.moving) {
                 continue;
             }
             boolean active = session.pace.active(now);
@@ -1025,6 +1109,7 @@ public final class SessionLoop {
     }
 
     private void failed(LiveSession session, String error) {
+        moves.lost(session);
         session.closeGenerator();
         session.writer.close();
         session.state = SessionState.SESSION_STATE_FAILED;
@@ -1037,6 +1122,7 @@ public final class SessionLoop {
     }
 
     private void forget(LiveSession session, String why) {
+        moves.lost(session);
         session.closeGenerator();
         session.writer.close();
         sessions.remove(session.uid, session);
@@ -1051,6 +1137,7 @@ public final class SessionLoop {
 
     private void shutDown() {
         LOG.info("stopping at a step boundary with {} sessions", sessions.size());
+        moves.stop();
         Instant deadline = clock.instant().plus(Duration.ofSeconds(3));
         for (LiveSession session : List.copyOf(sessions.values())) {
             session.closeGenerator();
@@ -1069,6 +1156,90 @@ public final class SessionLoop {
         if (engine != null) {
             engine.close();
         }
+    }
+
+    // Moves.
+
+    /** What moves see of this loop. */
+    private final class Home implements MoveHome {
+        @Override
+        public void post(Runnable task) {
+            mailbox.add(task);
+        }
+
+        @Override
+        public Optional<LiveSession> session(String uid) {
+            return Optional.ofNullable(sessions.get(uid));
+        }
+
+        @Override
+        public Generators engine() {
+            return engine;
+        }
+
+        @Override
+        public ChunkStore store() {
+            return store;
+        }
+
+        @Override
+        public Clock clock() {
+            return clock;
+        }
+
+        @Override
+        public String worker() {
+            return settings.worker();
+        }
+
+        @Override
+        public Owner.Builder owner() {
+            return Owner.newBuilder()
+                    .setWorker(settings.worker())
+                    .setEndpoint(settings.endpoint());
+        }
+
+        @Override
+        public void adopt(
+                Manifest manifest, long epoch, Generator generator, SessionWriter writer) {
+            SessionLoop.this.adopt(manifest, epoch, generator, writer);
+        }
+
+        @Override
+        public void forget(LiveSession session, String why) {
+            SessionLoop.this.forget(session, why);
+            remember();
+        }
+
+        @Override
+        public void refresh(LiveSession session) {
+            SessionLoop.this.refresh(session);
+        }
+
+        @Override
+        public void changed() {
+            listener.changed();
+        }
+    }
+
+    private void adopt(Manifest manifest, long epoch, Generator generator, SessionWriter writer) {
+        Instant now = clock.instant();
+        LiveSession session = new LiveSession(manifest.getSpec(), epoch, writer, now);
+        session.generator = generator;
+        session.pace = pace(manifest.getSpec(), now);
+        Moves.restore(session, manifest);
+        session.active = session.pace.active(now);
+        session.state = SessionState.SESSION_STATE_RUNNING;
+        sessions.put(session.uid, session);
+        if (manifest.getSuspended()) {
+            suspendNow(session);
+        }
+        LOG.info(
+                "session {} goes on here with epoch {} at chunk {}",
+                session.uid,
+                epoch,
+                session.nextToGenerate);
+        settled(session);
     }
 
     // Small things.

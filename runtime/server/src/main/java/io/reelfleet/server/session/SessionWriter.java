@@ -109,6 +109,22 @@ final class SessionWriter implements AutoCloseable {
                 log.end());
     }
 
+    /** On the writer's thread: reads the log as far as it goes, so that a commit finds it warm. */
+    void open() throws StoreException {
+        log = SessionLog.open(store, uid, clock);
+    }
+
+    /**
+     * On the writer's thread, after {@link #open}: appends the Owner entry if {@code nextChunk} is
+     * what the log goes on with.
+     *
+     * @return false when it is not
+     */
+    boolean takeOverAt(long epoch, Owner owner, long nextChunk)
+            throws StoreException, FencedException {
+        return log.takeOverAt(epoch, owner, nextChunk);
+    }
+
     /** On the writer's thread: stored chunks as the engine wants them. */
     List<StoredChunk> chunks(List<Long> numbers) throws StoreException {
         List<StoredChunk> chunks = new ArrayList<>();

@@ -191,6 +191,16 @@ final class FakeGenerators implements Generators {
         }
 
         @Override
+        public io.reelfleet.engine.SessionState state() {
+            throw new UnsupportedOperationException("moves are tested with the real engine");
+        }
+
+        @Override
+        public io.reelfleet.engine.SessionStateImport importing() {
+            throw new UnsupportedOperationException("moves are tested with the real engine");
+        }
+
+        @Override
         public long stateBytes() {
             return 1000;
         }
