@@ -1,6 +1,7 @@
 package io.reelfleet.migration.transport;
 
 import com.google.protobuf.MessageLite;
+
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
@@ -47,8 +48,7 @@ public final class Frames implements AutoCloseable {
             throws TransportException {
         byte[] packed = content.toByteArray();
         fit(packed.length);
-        MemorySegment.copy(
-                packed, 0, message.memory(), ValueLayout.JAVA_BYTE, 0, packed.length);
+        MemorySegment.copy(packed, 0, message.memory(), ValueLayout.JAVA_BYTE, 0, packed.length);
         MemorySegment h = header.memory();
         h.set(INT, 0, MAGIC);
         h.set(INT, 4, kind.ordinal());

@@ -2,6 +2,7 @@ package io.reelfleet.migration.transport;
 
 import io.reelfleet.migration.ChunkStore;
 import io.reelfleet.migration.StoreException;
+
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
@@ -9,7 +10,8 @@ import java.util.Optional;
 
 /**
  * A link through the chunk store, for two workers that cannot reach each other: each piece is an
- * object, numbered in each direction. Slower than a network, and it reaches wherever the store does.
+ * object, numbered in each direction. Slower than a network, and it reaches wherever the store
+ * does.
  */
 public final class StoreLink implements Link {
     private static final long SHORTEST_PAUSE_MILLIS = 2;
@@ -37,8 +39,7 @@ public final class StoreLink implements Link {
     }
 
     @Override
-    public void send(TransferBuffer buffer, long bytes, Duration within)
-            throws TransportException {
+    public void send(TransferBuffer buffer, long bytes, Duration within) throws TransportException {
         byte[] piece = buffer.memory().asSlice(0, bytes).toArray(ValueLayout.JAVA_BYTE);
         String key = key(listener, sent++);
         try {

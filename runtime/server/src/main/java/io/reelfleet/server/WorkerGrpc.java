@@ -1,6 +1,7 @@
 package io.reelfleet.server;
 
 import com.google.protobuf.Timestamp;
+
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import io.quarkus.grpc.GrpcService;
@@ -24,14 +25,16 @@ import io.reelfleet.api.session.v1.SessionSpec;
 import io.reelfleet.server.session.Refusal;
 import io.reelfleet.server.session.SessionLoop;
 import io.reelfleet.server.session.SessionLoop.Standing;
+
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /** The operator's commands. */
 @GrpcService
@@ -145,10 +148,7 @@ public final class WorkerGrpc extends WorkerServiceGrpc.WorkerServiceImplBase {
     @Override
     public void prepareMove(PrepareMoveRequest request, StreamObserver<MoveResponse> observer) {
         Answers.send(
-                command(
-                        request.getHeader(),
-                        MoveResponse.class,
-                        () -> loop().prepareMove(request)),
+                command(request.getHeader(), MoveResponse.class, () -> loop().prepareMove(request)),
                 response -> response,
                 observer);
     }
@@ -156,8 +156,7 @@ public final class WorkerGrpc extends WorkerServiceGrpc.WorkerServiceImplBase {
     @Override
     public void startMove(StartMoveRequest request, StreamObserver<MoveResponse> observer) {
         Answers.send(
-                command(
-                        request.getHeader(), MoveResponse.class, () -> loop().startMove(request)),
+                command(request.getHeader(), MoveResponse.class, () -> loop().startMove(request)),
                 response -> response,
                 observer);
     }

@@ -1,7 +1,9 @@
 package io.reelfleet.operator.fleet;
 
+import io.reelfleet.api.runtime.v1.MoveResponse;
 import io.reelfleet.api.runtime.v1.WorkerReport;
 import io.reelfleet.operator.workers.ProvidedWorker;
+
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 
@@ -44,6 +46,11 @@ sealed interface FleetEvent {
 
     /** A worker answered a session's command; {@code problem} is null when it was carried out. */
     record Answered(String session, long command, long epoch, long nextChunk, Throwable problem)
+            implements FleetEvent {}
+
+    /** A worker answered a call of a live move; one of response and problem is null. */
+    record MoveAnswered(
+            String session, String move, String worker, MoveResponse response, Throwable problem)
             implements FleetEvent {}
 
     /** A worker answered Drain. */

@@ -1,19 +1,24 @@
 package io.reelfleet.operator.fleet;
 
 import com.google.protobuf.util.Timestamps;
+
 import io.grpc.Status;
 import io.reelfleet.api.runtime.v1.AdmitRequest;
 import io.reelfleet.api.runtime.v1.ChunkStat;
 import io.reelfleet.api.runtime.v1.CommandHeader;
 import io.reelfleet.api.runtime.v1.CommandResponse;
 import io.reelfleet.api.runtime.v1.DrainRequest;
+import io.reelfleet.api.runtime.v1.MoveReport;
 import io.reelfleet.api.runtime.v1.ReleaseRequest;
 import io.reelfleet.api.runtime.v1.SessionCommand;
 import io.reelfleet.api.runtime.v1.SessionReport;
+import io.reelfleet.api.runtime.v1.Transport;
 import io.reelfleet.api.runtime.v1.UpdateRequest;
 import io.reelfleet.api.runtime.v1.WorkerPhase;
 import io.reelfleet.api.runtime.v1.WorkerReport;
 import io.reelfleet.api.session.v1.SessionState;
+import io.reelfleet.migration.protocol.Move;
+import io.reelfleet.migration.protocol.Outcome;
 import io.reelfleet.operator.fleet.SessionEntry.Verb;
 import io.reelfleet.operator.workers.ProvidedWorker;
 import io.reelfleet.operator.workers.WorkerLaunch;
@@ -27,6 +32,9 @@ import io.reelfleet.scheduler.Plan;
 import io.reelfleet.scheduler.PoolSettings;
 import io.reelfleet.scheduler.SessionSnapshot;
 import io.reelfleet.scheduler.WorkerSnapshot;
+
+import org.jboss.logging.Logger;
+
 import java.time.Clock;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -43,7 +51,6 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
-import org.jboss.logging.Logger;
 
 /**
  * One pool's fleet loop. {@link #step} takes what is in the mailbox, brings the book-keeping up to
@@ -290,6 +297,13 @@ public final class FleetLoop {
             case FleetEvent.StopAnswered e -> stopAnswered(e, now);
             case FleetEvent.LastWords(String worker, String words) -> lastWords(worker, words);
             case FleetEvent.Answered e -> answered(e, now);
+            case FleetEvent.MoveAnswered e -> {
+                SessionEntry s = sessions.get(e.session());
+                if (s != null && s.live != null && s.live.move.id().equals(e.move())) {
+                    s.live.answered(e, calls, now);
+                    concludeMove(s, now);
+                }
+            }
             case FleetEvent.DrainAnswered(String worker, Throwable failure) -> {
                 WorkerEntry w = workers.get(worker);
                 if (w != null && failure != null) {
@@ -357,6 +371,9 @@ public final class FleetLoop {
             LOG.infof(
                     "pool %s: session %s is wanted no longer (%s)", pool.name(), s.uid, e.reason());
             s.closing = e.reason();
+            if (s.live != null) {
+                s.live.giveUp(calls, clock.millis());
+            }
             s.moveTo = null;
             // Only what waits for its turn is dropped; what has been sent must be answered first.
             if (s.busy() && !s.sent) {
@@ -397,6 +414,9 @@ public final class FleetLoop {
         w.message = r.getMessage();
         w.deviceBytesUsed = r.getDeviceBytesUsed();
         Set<String> here = new HashSet<>();
+        for (MoveReport move : r.getMovesList()) {
+            moveReported(w, move, now);
+        }
         for (SessionReport report : r.getSessionsList()) {
             here.add(report.getSpec().getUid());
             sessionReported(w, report, now);
@@ -444,6 +464,12 @@ public final class FleetLoop {
                 dismiss(w, uid, r.getEpoch(), true);
             }
             return;
+        }
+        if (s.live != null
+                && w.name.equals(s.live.move.target())
+                && r.getEpoch() >= s.live.move.epoch()) {
+            s.live.reported(w.name, Outcome.COMMITTED, "", calls, now);
+            concludeMove(s, now);
         }
         boolean mine = w.name.equals(s.worker);
         if (!mine && r.getState() == SessionState.SESSION_STATE_FAILED) {
@@ -735,6 +761,12 @@ public final class FleetLoop {
                                             name, provider.lastWords(pool.name(), name))));
         }
         for (SessionEntry s : sessions.values()) {
+            if (s.live != null && s.live.begun() && s.live.touches(w.name)) {
+                // Who owns it now is for the other side to say.
+                s.live.gone(w.name, calls, now);
+                concludeMove(s, now);
+                continue;
+            }
             if (w.name.equals(s.moveTo)) {
                 s.moveTo = null;
             }
@@ -985,7 +1017,7 @@ public final class FleetLoop {
                         "pool %s: session %s moves from worker %s to %s",
                         pool.name(), uid, from, to);
                 s.moveTo = to;
-                order(s, Verb.RELEASE);
+                moveLive(s, Transport.TRANSPORT_DIRECT);
             }
             case Action.Suspend(String uid, String worker) -> {
                 LOG.infof(
@@ -1095,7 +1127,9 @@ public final class FleetLoop {
                     order(s, Verb.UPDATE);
                 }
             }
-            if (s.busy() && !s.sent && s.retry.ready(now)) {
+            if (s.live != null) {
+                advanceMove(s, now);
+            } else if (s.busy() && !s.sent && s.retry.ready(now)) {
                 send(s, now);
             }
         }
@@ -1216,6 +1250,7 @@ public final class FleetLoop {
                         UpdateRequest.newBuilder().setHeader(header).setSpec(s.spec()).build();
                 answer(uid, number, call(() -> link.update(request)));
             }
+            case MOVE -> throw new IllegalStateException("a move has calls of its own");
             case RELEASE -> {
                 ReleaseRequest request =
                         ReleaseRequest.newBuilder()
@@ -1335,7 +1370,7 @@ public final class FleetLoop {
                 transition(s, SessionState.SESSION_STATE_RUNNING);
                 s.reportsCountFrom = now + OVERTAKEN_MILLIS;
             }
-            case UPDATE -> {}
+            case UPDATE, MOVE -> {}
             case RELEASE -> {
                 String to = s.moveTo;
                 s.moveTo = null;
@@ -1349,6 +1384,140 @@ public final class FleetLoop {
                     }
                 }
             }
+        }
+    }
+
+    // ---- live moves
+
+    /** What a live move needs of this loop. */
+    private final LiveMove.Calls calls =
+            new LiveMove.Calls() {
+                @Override
+                public WorkerLink link(String worker) {
+                    WorkerEntry w = workers.get(worker);
+                    return w == null ? null : w.link;
+                }
+
+                @Override
+                public CommandHeader header(String uid, long epoch, String requestId) {
+                    return FleetLoop.this.header(uid, epoch, requestId);
+                }
+
+                @Override
+                public void post(FleetEvent.MoveAnswered answer) {
+                    mailbox.add(
+                            new FleetEvent.MoveAnswered(
+                                    answer.session(),
+                                    answer.move(),
+                                    answer.worker(),
+                                    answer.response(),
+                                    cause(answer.problem())));
+                }
+            };
+
+    private void moveLive(SessionEntry s, Transport transport) {
+        String to = s.moveTo;
+        order(s, Verb.MOVE);
+        Move move = new Move("t" + term + "-m" + s.command, s.worker, to, s.epoch + 1);
+        s.live = new LiveMove(move, s.spec(), s.epoch, transport);
+    }
+
+    /** One transfer at a time and worker. */
+    private void advanceMove(SessionEntry s, long now) {
+        LiveMove live = s.live;
+        if (!live.begun()) {
+            boolean taken =
+                    sessions.values().stream()
+                            .anyMatch(
+                                    other ->
+                                            other.live != null
+                                                    && other.live.begun()
+                                                    && (other.live.touches(live.move.source())
+                                                            || other.live.touches(
+                                                                    live.move.target())));
+            if (!taken) {
+                s.sent = true;
+                live.begin(calls, now);
+            }
+        } else {
+            live.tick(calls, now);
+        }
+        concludeMove(s, now);
+    }
+
+    private void moveReported(WorkerEntry w, MoveReport r, long now) {
+        SessionEntry s = sessions.get(r.getMove().getSessionUid());
+        if (s == null || s.live == null || !s.live.move.id().equals(r.getMove().getId())) {
+            return;
+        }
+        LiveMove.outcome(r.getOutcome())
+                .ifPresent(
+                        outcome -> {
+                            s.live.reported(w.name, outcome, r.getSentence(), calls, now);
+                            concludeMove(s, now);
+                        });
+    }
+
+    private void concludeMove(SessionEntry s, long now) {
+        LiveMove live = s.live;
+        if (live == null || live.result().isEmpty()) {
+            return;
+        }
+        String to = s.moveTo;
+        s.clearCommand();
+        s.moveTo = null;
+        s.missingSince = 0;
+        touched.add(s.uid);
+        switch (live.result().get()) {
+            case MOVED -> {
+                LOG.infof(
+                        "pool %s: session %s has moved to worker %s with epoch %d",
+                        pool.name(), s.uid, live.move.target(), live.move.epoch());
+                s.worker = live.move.target();
+                s.epoch = Math.max(s.epoch, live.move.epoch());
+                s.admittedAtChunk = s.nextChunk;
+                s.message = "";
+                s.moves++;
+                migrations++;
+                s.retry.succeeded();
+                if (workers.get(s.worker) == null) {
+                    s.leave(now);
+                }
+            }
+            case LOST -> {
+                LOG.infof(
+                        "pool %s: session %s lost its worker while it moved: %s",
+                        pool.name(), s.uid, live.sentence());
+                s.epoch = Math.max(s.epoch, live.move.epoch());
+                recoveries++;
+                s.message = "its worker was lost while it moved; it goes on elsewhere";
+                s.leave(now);
+            }
+            case KEPT -> kept(s, live, to, now);
+        }
+    }
+
+    /** It could not be moved live: through the store, then by its log. */
+    private void kept(SessionEntry s, LiveMove live, String to, long now) {
+        LOG.infof(
+                "pool %s: session %s stays at worker %s, move to %s failed: %s",
+                pool.name(), s.uid, s.worker, live.move.target(), live.sentence());
+        WorkerEntry target = to == null ? null : workers.get(to);
+        boolean possible =
+                target != null
+                        && target.phase() == WorkerSnapshot.Phase.READY
+                        && workers.get(live.move.source()) != null
+                        && s.closing == null
+                        && s.finished == null;
+        if (possible && !live.refused() && live.transport == Transport.TRANSPORT_DIRECT) {
+            s.moveTo = to;
+            moveLive(s, Transport.TRANSPORT_STORE);
+        } else if (possible && (live.unimplemented() || !live.refused())) {
+            s.moveTo = to;
+            order(s, Verb.RELEASE);
+        } else {
+            s.message = live.sentence();
+            s.retry.failed(now);
         }
     }
 
@@ -1467,7 +1636,8 @@ public final class FleetLoop {
                         "WorkerSilent",
                         "worker "
                                 + w.name
-                                + " is silent; its sessions are frozen until it speaks or is given up");
+                                + " is silent; its sessions are frozen until it speaks or is given"
+                                + " up");
             }
         }
         return problem;

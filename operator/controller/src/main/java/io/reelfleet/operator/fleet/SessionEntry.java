@@ -12,7 +12,9 @@ final class SessionEntry {
         SUSPEND,
         RESUME,
         UPDATE,
-        RELEASE
+        RELEASE,
+        /** Several calls to two workers; see {@link LiveMove}. */
+        MOVE
     }
 
     final String uid;
@@ -58,6 +60,9 @@ final class SessionEntry {
 
     /** Where it goes after its release; null when it does not move. */
     String moveTo;
+
+    /** The move of {@link Verb#MOVE}; null when there is none. */
+    LiveMove live;
 
     int moves;
 
@@ -106,6 +111,7 @@ final class SessionEntry {
 
     void clearCommand() {
         verb = null;
+        live = null;
         sent = false;
         requestId = null;
     }
@@ -117,6 +123,7 @@ final class SessionEntry {
     void leave(long now) {
         worker = null;
         moveTo = null;
+        live = null;
         state = SessionState.SESSION_STATE_UNSPECIFIED;
         missingSince = 0;
         waitingSince = now;

@@ -3,20 +3,26 @@ package io.reelfleet.operator.workers;
 import com.google.common.util.concurrent.FutureCallback;
 import com.google.common.util.concurrent.Futures;
 import com.google.common.util.concurrent.ListenableFuture;
+
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
 import io.grpc.stub.ClientCallStreamObserver;
 import io.grpc.stub.ClientResponseObserver;
 import io.reelfleet.api.runtime.v1.AdmitRequest;
 import io.reelfleet.api.runtime.v1.AdmitResponse;
+import io.reelfleet.api.runtime.v1.CancelMoveRequest;
 import io.reelfleet.api.runtime.v1.CommandResponse;
 import io.reelfleet.api.runtime.v1.DrainRequest;
+import io.reelfleet.api.runtime.v1.MoveResponse;
+import io.reelfleet.api.runtime.v1.PrepareMoveRequest;
 import io.reelfleet.api.runtime.v1.ReleaseRequest;
 import io.reelfleet.api.runtime.v1.ReportRequest;
 import io.reelfleet.api.runtime.v1.SessionCommand;
+import io.reelfleet.api.runtime.v1.StartMoveRequest;
 import io.reelfleet.api.runtime.v1.UpdateRequest;
 import io.reelfleet.api.runtime.v1.WorkerReport;
 import io.reelfleet.api.runtime.v1.WorkerServiceGrpc;
+
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
@@ -182,6 +188,21 @@ public final class GrpcWorkerLink implements WorkerLink {
     @Override
     public CompletableFuture<CommandResponse> drain(DrainRequest request) {
         return completable(stub().drain(request));
+    }
+
+    @Override
+    public CompletableFuture<MoveResponse> prepareMove(PrepareMoveRequest request) {
+        return completable(stub().prepareMove(request));
+    }
+
+    @Override
+    public CompletableFuture<MoveResponse> startMove(StartMoveRequest request) {
+        return completable(stub().startMove(request));
+    }
+
+    @Override
+    public CompletableFuture<MoveResponse> cancelMove(CancelMoveRequest request) {
+        return completable(stub().cancelMove(request));
     }
 
     @Override

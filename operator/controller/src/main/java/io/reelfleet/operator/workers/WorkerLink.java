@@ -1,13 +1,19 @@
 package io.reelfleet.operator.workers;
 
+import io.grpc.Status;
 import io.reelfleet.api.runtime.v1.AdmitRequest;
 import io.reelfleet.api.runtime.v1.AdmitResponse;
+import io.reelfleet.api.runtime.v1.CancelMoveRequest;
 import io.reelfleet.api.runtime.v1.CommandResponse;
 import io.reelfleet.api.runtime.v1.DrainRequest;
+import io.reelfleet.api.runtime.v1.MoveResponse;
+import io.reelfleet.api.runtime.v1.PrepareMoveRequest;
 import io.reelfleet.api.runtime.v1.ReleaseRequest;
 import io.reelfleet.api.runtime.v1.SessionCommand;
+import io.reelfleet.api.runtime.v1.StartMoveRequest;
 import io.reelfleet.api.runtime.v1.UpdateRequest;
 import io.reelfleet.api.runtime.v1.WorkerReport;
+
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 
@@ -48,6 +54,21 @@ public interface WorkerLink extends AutoCloseable {
 
     /** See WorkerService.Drain. */
     CompletableFuture<CommandResponse> drain(DrainRequest request);
+
+    /** See WorkerService.PrepareMove. A worker that knows no live moves says UNIMPLEMENTED. */
+    default CompletableFuture<MoveResponse> prepareMove(PrepareMoveRequest request) {
+        return CompletableFuture.failedFuture(Status.UNIMPLEMENTED.asRuntimeException());
+    }
+
+    /** See WorkerService.StartMove. */
+    default CompletableFuture<MoveResponse> startMove(StartMoveRequest request) {
+        return CompletableFuture.failedFuture(Status.UNIMPLEMENTED.asRuntimeException());
+    }
+
+    /** See WorkerService.CancelMove. */
+    default CompletableFuture<MoveResponse> cancelMove(CancelMoveRequest request) {
+        return CompletableFuture.failedFuture(Status.UNIMPLEMENTED.asRuntimeException());
+    }
 
     @Override
     void close();

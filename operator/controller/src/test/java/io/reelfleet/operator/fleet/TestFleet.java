@@ -3,14 +3,22 @@ package io.reelfleet.operator.fleet;
 import io.grpc.Status;
 import io.reelfleet.api.runtime.v1.AdmitRequest;
 import io.reelfleet.api.runtime.v1.AdmitResponse;
+import io.reelfleet.api.runtime.v1.CancelMoveRequest;
 import io.reelfleet.api.runtime.v1.ChunkStat;
 import io.reelfleet.api.runtime.v1.CommandHeader;
 import io.reelfleet.api.runtime.v1.CommandResponse;
 import io.reelfleet.api.runtime.v1.DrainRequest;
 import io.reelfleet.api.runtime.v1.Hello;
+import io.reelfleet.api.runtime.v1.Move;
+import io.reelfleet.api.runtime.v1.MoveOutcome;
+import io.reelfleet.api.runtime.v1.MoveReport;
+import io.reelfleet.api.runtime.v1.MoveResponse;
+import io.reelfleet.api.runtime.v1.PrepareMoveRequest;
 import io.reelfleet.api.runtime.v1.ReleaseRequest;
 import io.reelfleet.api.runtime.v1.SessionCommand;
 import io.reelfleet.api.runtime.v1.SessionReport;
+import io.reelfleet.api.runtime.v1.StartMoveRequest;
+import io.reelfleet.api.runtime.v1.Transport;
 import io.reelfleet.api.runtime.v1.UpdateRequest;
 import io.reelfleet.api.runtime.v1.WorkerPhase;
 import io.reelfleet.api.runtime.v1.WorkerReport;
@@ -23,6 +31,7 @@ import io.reelfleet.operator.workers.WorkerLink;
 import io.reelfleet.operator.workers.WorkerProvider;
 import io.reelfleet.operator.workers.WorkerStartException;
 import io.reelfleet.scheduler.PoolSettings;
+
 import java.time.Clock;
 import java.time.Instant;
 import java.time.ZoneId;
@@ -86,6 +95,10 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
 
         boolean fatal;
         Status refusal;
+
+        /** Of its moves, all reported each time. */
+        final List<MoveReport> moves = new ArrayList<>();
+
         long highestTerm;
         private Consumer<WorkerReport> reports;
         private long lastReport;
@@ -141,7 +154,7 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
                                         .setActive(h.active)
                                         .setNextChunk(h.nextChunk));
                     });
-            reports.accept(r.build());
+            reports.accept(r.addAllMoves(moves).build());
         }
 
         private <T> CompletableFuture<T> answer(
@@ -253,6 +266,74 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
         }
 
         @Override
+        public CompletableFuture<MoveResponse> prepareMove(PrepareMoveRequest request) {
+            if (moving == Moving.UNKNOWN) {
+                return WorkerLink.super.prepareMove(request);
+            }
+            return answer(
+                    "prepare-" + request.getTransport(),
+                    request.getHeader(),
+                    () -> outcome(MoveOutcome.MOVE_OUTCOME_PREPARED));
+        }
+
+        @Override
+        public CompletableFuture<MoveResponse> startMove(StartMoveRequest request) {
+            return answer(
+                    "start",
+                    request.getHeader(),
+                    () -> {
+                        Move move = request.getMove();
+                        boolean direct = request.getTransport() == Transport.TRANSPORT_DIRECT;
+                        if (moving == Moving.STALLS) {
+                            return MoveResponse.getDefaultInstance();
+                        }
+                        if (moving == Moving.CUT_OFF && direct) {
+                            moves.add(report(move, MoveOutcome.MOVE_OUTCOME_KEPT, "no connection"));
+                            return MoveResponse.getDefaultInstance();
+                        }
+                        Held h = sessions.remove(move.getSessionUid());
+                        Worker target = workers.get(move.getTarget());
+                        h.epoch = move.getEpoch();
+                        log.put(move.getSessionUid(), h.epoch);
+                        target.sessions.put(move.getSessionUid(), h);
+                        target.moves.add(report(move, MoveOutcome.MOVE_OUTCOME_COMMITTED, ""));
+                        moves.add(report(move, MoveOutcome.MOVE_OUTCOME_GONE, ""));
+                        return MoveResponse.getDefaultInstance();
+                    });
+        }
+
+        @Override
+        public CompletableFuture<MoveResponse> cancelMove(CancelMoveRequest request) {
+            if (moving == Moving.UNKNOWN) {
+                return WorkerLink.super.cancelMove(request);
+            }
+            return answer(
+                    "cancel",
+                    request.getHeader(),
+                    () -> {
+                        Held h = sessions.get(request.getMove().getSessionUid());
+                        return outcome(
+                                h == null
+                                        ? MoveOutcome.MOVE_OUTCOME_NOT_HERE
+                                        : h.epoch == request.getMove().getEpoch()
+                                                ? MoveOutcome.MOVE_OUTCOME_COMMITTED
+                                                : MoveOutcome.MOVE_OUTCOME_KEPT);
+                    });
+        }
+
+        private MoveResponse outcome(MoveOutcome outcome) {
+            return MoveResponse.newBuilder().setOutcome(outcome).build();
+        }
+
+        private MoveReport report(Move move, MoveOutcome outcome, String sentence) {
+            return MoveReport.newBuilder()
+                    .setMove(move)
+                    .setOutcome(outcome)
+                    .setSentence(sentence)
+                    .build();
+        }
+
+        @Override
         public CompletableFuture<CommandResponse> drain(DrainRequest request) {
             commands.add("drain");
             phase = WorkerPhase.WORKER_PHASE_DRAINING;
@@ -266,6 +347,19 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
     }
 
     static final String POOL = "default/demo";
+
+    /** What workers make of live moves. */
+    enum Moving {
+        /** They are of a build that has none. */
+        UNKNOWN,
+        WORKS,
+        /** Started, and never heard of again. */
+        STALLS,
+        /** Workers cannot reach each other but through the store. */
+        CUT_OFF
+    }
+
+    Moving moving = Moving.UNKNOWN;
 
     final VirtualClock clock = new VirtualClock();
     final Map<String, Worker> workers = new LinkedHashMap<>();

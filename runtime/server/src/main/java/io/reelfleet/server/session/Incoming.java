@@ -12,6 +12,7 @@ import io.reelfleet.migration.protocol.WorkerState;
 import io.reelfleet.migration.transport.Frames;
 import io.reelfleet.migration.transport.Link;
 import io.reelfleet.migration.transport.TransferBuffer;
+
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;

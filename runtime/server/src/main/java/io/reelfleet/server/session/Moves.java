@@ -29,6 +29,10 @@ import io.reelfleet.migration.transport.C10dLink;
 import io.reelfleet.migration.transport.Link;
 import io.reelfleet.migration.transport.StoreLink;
 import io.reelfleet.migration.transport.TransportException;
+
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
 import java.io.IOException;
 import java.time.Duration;
 import java.time.Instant;
@@ -39,8 +43,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * Sessions on their way between this worker and others: carries out what {@link MoveProtocol}
@@ -178,11 +180,7 @@ final class Moves {
                             ? within -> new StoreLink(home.store(), folder(uid, move), false)
                             : within ->
                                     C10dLink.connect(
-                                            C10dBackend.GLOO,
-                                            settings.host(),
-                                            host,
-                                            port,
-                                            within);
+                                            C10dBackend.GLOO, settings.host(), host, port, within);
             outgoing.put(
                     uid,
                     new Outgoing(
@@ -231,7 +229,8 @@ final class Moves {
     /** The session is no longer here, for a reason that has nothing to do with its move. */
     void lost(LiveSession session) {
         Outgoing going = outgoing.get(session.uid);
-        if (going != null && going.session == session) {
+        boolean decided = going != null && going.state instanceof WorkerState.Absent;
+        if (going != null && going.session == session && !decided) {
             outgoing.remove(session.uid);
             going.cancel();
             session.moving = false;
@@ -411,7 +410,10 @@ final class Moves {
                                     if (outgoing.get(uid) == going) {
                                         reasons.putIfAbsent(move.id(), sentence);
                                         LOG.info(
-                                                "session {}: move {}: {}", uid, move.id(), sentence);
+                                                "session {}: move {}: {}",
+                                                uid,
+                                                move.id(),
+                                                sentence);
                                         apply(uid, move, new WorkerEvent.LinkFailed(move));
                                     }
                                 });
@@ -485,7 +487,10 @@ final class Moves {
                                     if (incoming.get(uid) == coming) {
                                         reasons.putIfAbsent(move.id(), sentence);
                                         LOG.info(
-                                                "session {}: move {}: {}", uid, move.id(), sentence);
+                                                "session {}: move {}: {}",
+                                                uid,
+                                                move.id(),
+                                                sentence);
                                         apply(uid, move, new WorkerEvent.LinkFailed(move));
                                     }
                                 });
@@ -643,7 +648,8 @@ final class Moves {
 
     private void remember(Move move, MoveReport report) {
         LOG.info(
-                "session {}: move {} ended: {} {} (sent {} bytes while it went on, {} after, {} ms)",
+                "session {}: move {} ended: {} {} (sent {} bytes while it went on, {} after, {}"
+                    + " ms)",
                 report.getMove().getSessionUid(),
                 move.id(),
                 report.getOutcome(),

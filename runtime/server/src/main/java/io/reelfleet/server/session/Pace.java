@@ -1,6 +1,7 @@
 package io.reelfleet.server.session;
 
 import io.reelfleet.api.session.v1.Pacing;
+
 import java.time.Duration;
 import java.time.Instant;
 import java.util.HashMap;
@@ -256,8 +257,7 @@ sealed interface Pace {
                                     viewers.put(
                                             viewer.getName(),
                                             new Seen(
-                                                    viewer.getPlayedS(),
-                                                    instant(viewer.getAt()))));
+                                                    viewer.getPlayedS(), instant(viewer.getAt()))));
         }
 
         @Override

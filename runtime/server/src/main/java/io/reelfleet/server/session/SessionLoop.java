@@ -1,6 +1,7 @@
 package io.reelfleet.server.session;
 
 import com.google.protobuf.Timestamp;
+
 import io.reelfleet.api.log.v1.End;
 import io.reelfleet.api.log.v1.LogEntry;
 import io.reelfleet.api.log.v1.Owner;
@@ -27,6 +28,10 @@ import io.reelfleet.migration.ChunkStore;
 import io.reelfleet.migration.FencedException;
 import io.reelfleet.migration.StoreException;
 import io.reelfleet.server.media.SegmentEncoder;
+
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -41,8 +46,6 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * The worker's one engine thread: takes commands from a mailbox between denoising steps, and
@@ -1194,9 +1197,7 @@ public final class SessionLoop {
 
         @Override
         public Owner.Builder owner() {
-            return Owner.newBuilder()
-                    .setWorker(settings.worker())
-                    .setEndpoint(settings.endpoint());
+            return Owner.newBuilder().setWorker(settings.worker()).setEndpoint(settings.endpoint());
         }
 
         @Override

@@ -1,0 +1,100 @@
+package io.reelfleet.operator.fleet;
+
+import static io.reelfleet.operator.fleet.TestFleet.wish;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.reelfleet.operator.fleet.SessionView.Phase;
+import io.reelfleet.operator.fleet.TestFleet.Moving;
+
+import org.junit.jupiter.api.Test;
+
+/** A worker must be emptied: its session moves live, or some other way when that cannot be. */
+class LiveMoveTest {
+
+    private static TestFleet emptying(Moving moving) {
+        TestFleet fleet = new TestFleet(2, 2, 2);
+        fleet.moving = moving;
+        fleet.loop.want(wish("s1"));
+        fleet.run(5);
+        return fleet;
+    }
+
+    @Test
+    void movesLiveWithoutARelease() {
+        TestFleet fleet = emptying(Moving.WORKS);
+        TestFleet.Worker first = fleet.workerOf("s1");
+        first.terminating = true;
+        fleet.run(3);
+
+        assertThat(fleet.session("s1").worker()).isNotEmpty().isNotEqualTo(first.name);
+        assertThat(fleet.session("s1").epoch()).isEqualTo(2);
+        assertThat(fleet.session("s1").moves()).isEqualTo(1);
+        assertThat(first.commands).contains("start s1 1").noneMatch(c -> c.startsWith("release"));
+        assertThat(fleet.workerOf("s1").commands).noneMatch(c -> c.startsWith("admit"));
+        assertThat(fleet.loop.view().totals().migrations()).isEqualTo(1);
+    }
+
+    @Test
+    void workersThatCannotReachEachOtherMoveItThroughTheStore() {
+        TestFleet fleet = emptying(Moving.CUT_OFF);
+        TestFleet.Worker first = fleet.workerOf("s1");
+        first.terminating = true;
+        fleet.run(3);
+
+        TestFleet.Worker second = fleet.workerOf("s1");
+        assertThat(second.name).isNotEqualTo(first.name);
+        assertThat(second.commands)
+                .contains("prepare-TRANSPORT_DIRECT s1 2", "prepare-TRANSPORT_STORE s1 2")
+                .noneMatch(c -> c.startsWith("admit"));
+    }
+
+    @Test
+    void workersWithoutLiveMovesGetItByItsLog() {
+        TestFleet fleet = emptying(Moving.UNKNOWN);
+        TestFleet.Worker first = fleet.workerOf("s1");
+        first.terminating = true;
+        fleet.run(3);
+
+        assertThat(first.commands).contains("release s1 1");
+        assertThat(fleet.workerOf("s1").commands).contains("admit s1 2");
+        assertThat(fleet.session("s1").phase()).isEqualTo(Phase.RUNNING);
+    }
+
+    @Test
+    void aSourceThatDiesInAMoveThatStallsIsRecovered() {
+        TestFleet fleet = emptying(Moving.STALLS);
+        TestFleet.Worker first = fleet.workerOf("s1");
+        first.terminating = true;
+        fleet.run(2);
+        assertThat(first.commands).contains("start s1 1");
+
+        fleet.kill(first.name);
+        fleet.run(6);
+
+        assertThat(fleet.session("s1").phase()).isEqualTo(Phase.RUNNING);
+        assertThat(fleet.session("s1").worker()).isNotEmpty().isNotEqualTo(first.name);
+        assertThat(fleet.session("s1").epoch()).isGreaterThan(2);
+    }
+
+    @Test
+    void aTargetThatDiesLeavesTheSourceAsItWas() {
+        TestFleet fleet = emptying(Moving.STALLS);
+        TestFleet.Worker first = fleet.workerOf("s1");
+        first.terminating = true;
+        fleet.run(2);
+        String target =
+                fleet.workers.keySet().stream()
+                        .filter(name -> !name.equals(first.name))
+                        .findFirst()
+                        .orElseThrow();
+        first.terminating = false;
+
+        fleet.kill(target);
+        fleet.run(4);
+
+        assertThat(fleet.session("s1").phase()).isEqualTo(Phase.RUNNING);
+        assertThat(first.sessions.get("s1").epoch).isEqualTo(1);
+        assertThat(fleet.session("s1").worker()).isEqualTo(first.name);
+    }
+}
