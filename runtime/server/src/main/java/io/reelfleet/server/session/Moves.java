@@ -649,7 +649,7 @@ final class Moves {
     private void remember(Move move, MoveReport report) {
         LOG.info(
                 "session {}: move {} ended: {} {} (sent {} bytes while it went on, {} after, {}"
-                    + " ms)",
+                        + " ms)",
                 report.getMove().getSessionUid(),
                 move.id(),
                 report.getOutcome(),
