@@ -16,7 +16,7 @@ final class DemandLearner implements Learner {
     private static final double AIM = 1.0;
 
     /** Over- and underspending is made good over an hour of the present load, at least. */
-    private static final double HORIZON_SECONDS = 7_200;
+    private static final double HORIZON_SECONDS = 3_600;
 
     /** And over this share of what has been seen so far. */
     private static final double HORIZON_SHARE = 0.25;
@@ -26,6 +26,9 @@ final class DemandLearner implements Learner {
      * not decide alone.
      */
     private static final double SHARED_SECONDS = 1_800;
+
+    /** At this late budget; late chunks are rarer at a smaller one, so more must be shared. */
+    private static final double USUAL_BUDGET = 0.01;
 
     /** Rules are compared again after so many seconds. */
     private static final double REVIEW_SECONDS = 20;
@@ -43,16 +46,16 @@ final class DemandLearner implements Learner {
     private static final double FAR = 8;
 
     /** The power with which the price follows the share of the budget that has been used. */
-    private static final double FIRMNESS = 3;
+    private static final double FIRMNESS = 4;
 
     /** Added to the time since a cold start before growth is taken to go on: seconds. */
     private static final double COLD_SECONDS = 5;
 
     /**
-     * Late chunks per wait beyond its length: half a chunk because chunks come whole, and the time
-     * in which state comes back.
+     * Late chunks per wait beyond its length: half a chunk because chunks come whole, and one for the
+     * time in which the state of who had to give way leaves and comes back.
      */
-    private static final double CHUNKS_PER_WAIT = 0.75;
+    private static final double CHUNKS_PER_WAIT = 1.5;
 
     private static final double TICK_SECONDS = 5;
     private static final double LONGEST_TICK_SECONDS = 600;
@@ -157,7 +160,8 @@ final class DemandLearner implements Learner {
     private void review(double now, int level, double dueSeconds, double lateSeconds) {
         reviewed = now;
         chosenLevel = level;
-        double shared = Math.min(1, SHARED_SECONDS / Math.max(1, panel.seconds));
+        double wide = SHARED_SECONDS * Math.sqrt(USUAL_BUDGET / budget);
+        double shared = Math.min(1, wide / Math.max(1, panel.seconds));
         if (now - priced >= REVIEW_SECONDS && panel.due > pricedDue * MORE_SEEN) {
             priced = now;
             pricedDue = panel.due;

@@ -13,7 +13,7 @@ import java.util.concurrent.ConcurrentHashMap;
  * later.
  */
 final class Prior {
-    private static final double SECONDS = 100;
+    private static final double SECONDS = 30;
     private static final double DURATION = 30;
     private static final double WANDER = 0.4;
     private static final int ARRIVALS = 1_000;
