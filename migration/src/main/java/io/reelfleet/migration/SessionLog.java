@@ -1,12 +1,10 @@
 package io.reelfleet.migration;
 
 import com.google.protobuf.Timestamp;
-
 import io.reelfleet.api.log.v1.Chunk;
 import io.reelfleet.api.log.v1.End;
 import io.reelfleet.api.log.v1.LogEntry;
 import io.reelfleet.api.log.v1.Owner;
-
 import java.time.Clock;
 import java.time.Instant;
 import java.util.List;

@@ -1,7 +1,6 @@
 package io.reelfleet.migration.transport;
 
 import com.google.protobuf.MessageLite;
-
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;

@@ -2,7 +2,6 @@ package io.reelfleet.migration.transport;
 
 import io.reelfleet.migration.ChunkStore;
 import io.reelfleet.migration.StoreException;
-
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;

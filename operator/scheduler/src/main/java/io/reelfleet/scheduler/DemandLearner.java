@@ -52,8 +52,8 @@ final class DemandLearner implements Learner {
     private static final double COLD_SECONDS = 5;
 
     /**
-     * Late chunks per wait beyond its length: half a chunk because chunks come whole, and one for the
-     * time in which the state of who had to give way leaves and comes back.
+     * Late chunks per wait beyond its length: half a chunk because chunks come whole, and one for
+     * the time in which the state of who had to give way leaves and comes back.
      */
     private static final double CHUNKS_PER_WAIT = 1.5;
 

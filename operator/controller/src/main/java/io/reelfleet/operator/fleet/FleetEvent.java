@@ -3,7 +3,6 @@ package io.reelfleet.operator.fleet;
 import io.reelfleet.api.runtime.v1.MoveResponse;
 import io.reelfleet.api.runtime.v1.WorkerReport;
 import io.reelfleet.operator.workers.ProvidedWorker;
-
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 

@@ -1,7 +1,6 @@
 package io.reelfleet.operator.fleet;
 
 import com.google.protobuf.util.Timestamps;
-
 import io.grpc.Status;
 import io.reelfleet.api.runtime.v1.AdmitRequest;
 import io.reelfleet.api.runtime.v1.ChunkStat;
@@ -32,9 +31,6 @@ import io.reelfleet.scheduler.Plan;
 import io.reelfleet.scheduler.PoolSettings;
 import io.reelfleet.scheduler.SessionSnapshot;
 import io.reelfleet.scheduler.WorkerSnapshot;
-
-import org.jboss.logging.Logger;
-
 import java.time.Clock;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -51,6 +47,7 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import org.jboss.logging.Logger;
 
 /**
  * One pool's fleet loop. {@link #step} takes what is in the mailbox, brings the book-keeping up to

@@ -17,7 +17,6 @@ import io.reelfleet.migration.protocol.MoveProtocol;
 import io.reelfleet.migration.protocol.Outcome;
 import io.reelfleet.migration.protocol.Reaction;
 import io.reelfleet.operator.workers.WorkerLink;
-
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;

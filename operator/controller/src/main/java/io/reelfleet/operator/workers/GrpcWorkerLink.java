@@ -3,7 +3,6 @@ package io.reelfleet.operator.workers;
 import com.google.common.util.concurrent.FutureCallback;
 import com.google.common.util.concurrent.Futures;
 import com.google.common.util.concurrent.ListenableFuture;
-
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
 import io.grpc.stub.ClientCallStreamObserver;
@@ -22,7 +21,6 @@ import io.reelfleet.api.runtime.v1.StartMoveRequest;
 import io.reelfleet.api.runtime.v1.UpdateRequest;
 import io.reelfleet.api.runtime.v1.WorkerReport;
 import io.reelfleet.api.runtime.v1.WorkerServiceGrpc;
-
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;

@@ -13,7 +13,6 @@ import io.reelfleet.api.runtime.v1.SessionCommand;
 import io.reelfleet.api.runtime.v1.StartMoveRequest;
 import io.reelfleet.api.runtime.v1.UpdateRequest;
 import io.reelfleet.api.runtime.v1.WorkerReport;
-
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 

@@ -1,12 +1,10 @@
 package io.reelfleet.operator.fleet;
 
 import static io.reelfleet.operator.fleet.TestFleet.wish;
-
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.reelfleet.operator.fleet.SessionView.Phase;
 import io.reelfleet.operator.fleet.TestFleet.Moving;
-
 import org.junit.jupiter.api.Test;
 
 /** A worker must be emptied: its session moves live, or some other way when that cannot be. */

@@ -31,7 +31,6 @@ import io.reelfleet.operator.workers.WorkerLink;
 import io.reelfleet.operator.workers.WorkerProvider;
 import io.reelfleet.operator.workers.WorkerStartException;
 import io.reelfleet.scheduler.PoolSettings;
-
 import java.time.Clock;
 import java.time.Instant;
 import java.time.ZoneId;
