@@ -8,9 +8,7 @@ import io.reelfleet.api.runtime.v1.ReportRequest;
 import io.reelfleet.api.runtime.v1.WorkerPhase;
 import io.reelfleet.api.runtime.v1.WorkerReport;
 import io.reelfleet.server.session.SessionLoop;
-
 import jakarta.inject.Singleton;
-
 import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.ArrayList;

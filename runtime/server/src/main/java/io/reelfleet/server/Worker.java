@@ -21,18 +21,15 @@ import io.reelfleet.server.session.LoopSettings;
 import io.reelfleet.server.session.MoveSettings;
 import io.reelfleet.server.session.PaceSettings;
 import io.reelfleet.server.session.SessionLoop;
-
 import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
-
-import org.eclipse.microprofile.config.inject.ConfigProperty;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
-
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
+import org.eclipse.microprofile.config.inject.ConfigProperty;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** This process's session loop, from when it listens until it is told to stop. */
 @Singleton

@@ -1,7 +1,6 @@
 package io.reelfleet.server;
 
 import com.google.protobuf.Timestamp;
-
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import io.quarkus.grpc.GrpcService;
@@ -25,16 +24,14 @@ import io.reelfleet.api.session.v1.SessionSpec;
 import io.reelfleet.server.session.Refusal;
 import io.reelfleet.server.session.SessionLoop;
 import io.reelfleet.server.session.SessionLoop.Standing;
-
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
-
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** The operator's commands. */
 @GrpcService

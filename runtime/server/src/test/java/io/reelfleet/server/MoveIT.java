@@ -17,16 +17,14 @@ import io.reelfleet.engine.model.RandomModel;
 import io.reelfleet.migration.ChunkStore;
 import io.reelfleet.migration.ChunkStores;
 import io.reelfleet.migration.SessionLogReader;
-
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
-
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** The built workers, two processes, move a session over Gloo while it streams. */
 class MoveIT {
@@ -150,7 +148,7 @@ class MoveIT {
         assertThat(ended(b, move).getOutcome()).isEqualTo(MoveOutcome.MOVE_OUTCOME_COMMITTED);
         System.out.printf(
                 "moved between processes: %,d bytes while it went on, %,d after, stood still for"
-                    + " %.1f ms%n",
+                        + " %.1f ms%n",
                 report.getPrecopyBytes(), report.getRestBytes(), report.getPauseS() * 1000);
         assertUndisturbed("moved");
         assertThat(

@@ -132,14 +132,20 @@ final class WorkerProcess implements AutoCloseable {
 
     /** The first report that fulfils a condition. */
     WorkerReport report(Predicate<WorkerReport> condition) {
+        // Reports come every second. The call outlives the test: Vert.x does not tell the worker
+        // when
+        // a caller's deadline is over, and the end of such a stream would end the connection.
         Iterator<WorkerReport> reports =
-                commands()
+                WorkerServiceGrpc.newBlockingStub(channel)
+                        .withDeadlineAfter(1, TimeUnit.HOURS)
                         .report(ReportRequest.newBuilder().setTerm(1).setOperator("test").build());
+        long deadline = System.nanoTime() + PATIENCE.toNanos();
         while (true) {
             WorkerReport report = reports.next();
             if (condition.test(report)) {
                 return report;
             }
+            assertThat(System.nanoTime()).as(report.toString()).isLessThan(deadline);
         }
     }
 

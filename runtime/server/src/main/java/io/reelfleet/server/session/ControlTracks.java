@@ -1,7 +1,6 @@
 package io.reelfleet.server.session;
 
 import io.reelfleet.api.session.v1.Control;
-
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashSet;

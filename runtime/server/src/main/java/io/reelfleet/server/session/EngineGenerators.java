@@ -10,7 +10,6 @@ import io.reelfleet.engine.SessionParameters;
 import io.reelfleet.engine.SessionState;
 import io.reelfleet.engine.SessionStateImport;
 import io.reelfleet.engine.StoredChunk;
-
 import java.util.List;
 
 /**

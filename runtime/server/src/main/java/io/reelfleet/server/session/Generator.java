@@ -6,7 +6,6 @@ import io.reelfleet.engine.InvalidPromptException;
 import io.reelfleet.engine.SessionState;
 import io.reelfleet.engine.SessionStateImport;
 import io.reelfleet.engine.StoredChunk;
-
 import java.util.List;
 
 /**

@@ -12,7 +12,6 @@ import io.reelfleet.migration.protocol.WorkerState;
 import io.reelfleet.migration.transport.Frames;
 import io.reelfleet.migration.transport.Link;
 import io.reelfleet.migration.transport.TransferBuffer;
-
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;

@@ -3,7 +3,6 @@ package io.reelfleet.server.session;
 import io.reelfleet.api.runtime.v1.SessionReport;
 import io.reelfleet.api.session.v1.SessionSpec;
 import io.reelfleet.api.session.v1.SessionState;
-
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Iterator;

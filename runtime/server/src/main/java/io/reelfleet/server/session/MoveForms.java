@@ -1,7 +1,6 @@
 package io.reelfleet.server.session;
 
 import com.google.protobuf.Timestamp;
-
 import io.reelfleet.api.migration.v1.Position;
 import io.reelfleet.api.migration.v1.Record;
 import io.reelfleet.api.runtime.v1.MoveOutcome;
@@ -9,7 +8,6 @@ import io.reelfleet.engine.StatePosition;
 import io.reelfleet.engine.StateRecord;
 import io.reelfleet.migration.protocol.Move;
 import io.reelfleet.migration.protocol.Outcome;
-
 import java.time.Instant;
 
 /** The engine's and the protocol's records as messages, and back. */

@@ -3,7 +3,6 @@ package io.reelfleet.server.session;
 import io.reelfleet.api.log.v1.Owner;
 import io.reelfleet.api.migration.v1.Manifest;
 import io.reelfleet.migration.ChunkStore;
-
 import java.time.Clock;
 import java.util.Optional;
 

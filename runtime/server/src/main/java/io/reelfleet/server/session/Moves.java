@@ -29,10 +29,6 @@ import io.reelfleet.migration.transport.C10dLink;
 import io.reelfleet.migration.transport.Link;
 import io.reelfleet.migration.transport.StoreLink;
 import io.reelfleet.migration.transport.TransportException;
-
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
-
 import java.io.IOException;
 import java.time.Duration;
 import java.time.Instant;
@@ -43,6 +39,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Sessions on their way between this worker and others: carries out what {@link MoveProtocol}

@@ -13,7 +13,6 @@ import io.reelfleet.migration.transport.Frames;
 import io.reelfleet.migration.transport.Link;
 import io.reelfleet.migration.transport.TransferBuffer;
 import io.reelfleet.migration.transport.TransportException;
-
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;

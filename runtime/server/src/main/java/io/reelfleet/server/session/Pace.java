@@ -1,7 +1,6 @@
 package io.reelfleet.server.session;
 
 import io.reelfleet.api.session.v1.Pacing;
-
 import java.time.Duration;
 import java.time.Instant;
 import java.util.HashMap;

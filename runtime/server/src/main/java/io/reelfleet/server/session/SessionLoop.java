@@ -1,7 +1,6 @@
 package io.reelfleet.server.session;
 
 import com.google.protobuf.Timestamp;
-
 import io.reelfleet.api.log.v1.End;
 import io.reelfleet.api.log.v1.LogEntry;
 import io.reelfleet.api.log.v1.Owner;
@@ -28,10 +27,6 @@ import io.reelfleet.migration.ChunkStore;
 import io.reelfleet.migration.FencedException;
 import io.reelfleet.migration.StoreException;
 import io.reelfleet.server.media.SegmentEncoder;
-
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
-
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -46,6 +41,8 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The worker's one engine thread: takes commands from a mailbox between denoising steps, and

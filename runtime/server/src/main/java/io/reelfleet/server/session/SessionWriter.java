@@ -1,7 +1,6 @@
 package io.reelfleet.server.session;
 
 import com.google.protobuf.ByteString;
-
 import io.reelfleet.api.log.v1.Chunk;
 import io.reelfleet.api.log.v1.End;
 import io.reelfleet.api.log.v1.LogEntry;
@@ -21,7 +20,6 @@ import io.reelfleet.migration.SessionLog;
 import io.reelfleet.migration.StoreException;
 import io.reelfleet.server.media.EncodedSegment;
 import io.reelfleet.server.media.SegmentEncoder;
-
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;

@@ -9,7 +9,6 @@ import io.reelfleet.engine.ModelDescription;
 import io.reelfleet.engine.SessionParameters;
 import io.reelfleet.engine.StoredChunk;
 import io.reelfleet.engine.VideoFrames;
-
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
