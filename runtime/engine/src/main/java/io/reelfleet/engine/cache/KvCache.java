@@ -303,9 +303,7 @@ public final class KvCache implements AutoCloseable {
     /** Copies the cached frames to host memory and gives every page back. */
     public void suspend(HostTier.Parked to) {
         bind(to);
-        for (int row = 0; row < frames.size() * layers; row++) {
-            copyPage(row, true);
-        }
+        copyPages(true);
         closeIndex();
         pool.give(pages);
         pages = null;
@@ -322,28 +320,40 @@ public final class KvCache implements AutoCloseable {
     }
 
     /**
-     * Copies the page of a row of host memory, where pages lie layer by layer in the order of the
-     * frames.
+     * Copies all cached frames to host memory or back; there pages lie layer by layer in the order
+     * of the frames.
      */
-    private void copyPage(int row, boolean toHost) {
-        int layer = row / frames.size();
-        long page = pages[layer * window + frames.get(row % frames.size()).index()];
+    private void copyPages(boolean toHost) {
+        if (frames.isEmpty()) {
+            return;
+        }
         long half = pool.pageBytes() / 2;
-        copyRow(Tensors.memory(pool.keys()), page, Tensors.memory(hostKeys), row, half, toHost);
-        copyRow(Tensors.memory(pool.values()), page, Tensors.memory(hostValues), row, half, toHost);
-    }
-
-    private static void copyRow(
-            MemorySegment device,
-            long page,
-            MemorySegment host,
-            long row,
-            long bytes,
-            boolean toHost) {
-        if (toHost) {
-            MemorySegment.copy(device, page * bytes, host, row * bytes, bytes);
-        } else {
-            MemorySegment.copy(host, row * bytes, device, page * bytes, bytes);
+        MemorySegment[] device = {Tensors.memory(pool.keys()), Tensors.memory(pool.values())};
+        MemorySegment[] host = {Tensors.memory(hostKeys), Tensors.memory(hostValues)};
+        long[] order = new long[layers * frames.size()];
+        int row = 0;
+        for (int layer = 0; layer < layers; layer++) {
+            for (Slot frame : frames) {
+                order[row++] = pages[layer * window + frame.index()];
+            }
+        }
+        // Pages that lie side by side go in one copy: large ones need not read what they overwrite.
+        for (int from = 0; from < order.length; ) {
+            int to = from + 1;
+            while (to < order.length && order[to] == order[to - 1] + 1) {
+                to++;
+            }
+            for (int part = 0; part < 2; part++) {
+                long bytes = (to - from) * half;
+                if (toHost) {
+                    MemorySegment.copy(
+                            device[part], order[from] * half, host[part], from * half, bytes);
+                } else {
+                    MemorySegment.copy(
+                            host[part], from * half, device[part], order[from] * half, bytes);
+                }
+            }
+            from = to;
         }
     }
 
@@ -353,9 +363,7 @@ public final class KvCache implements AutoCloseable {
      */
     public void resume() {
         pages = pool.take(layers * window);
-        for (int row = 0; row < frames.size() * layers; row++) {
-            copyPage(row, false);
-        }
+        copyPages(false);
         closeHost();
         index();
     }

@@ -16,6 +16,9 @@ import io.reelfleet.engine.tensor.Tensors;
 import io.reelfleet.engine.weights.DType;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.ValueLayout;
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadMXBean;
 import java.nio.file.Files;
@@ -43,9 +46,10 @@ public final class EngineBench {
     private static final RandomModel MODEL =
             new RandomModel(8, 8, 64, 2048, 64, 16, 1, 96, 96, 3, 9, 0, 4, 1, DType.F32);
 
+    private static final String PARTS = "speed,controls,offload,memory,sessions";
     private static final int[] BATCHES = {1, 2, 4, 8};
     private static final int MOST_SESSIONS = 8;
-    private static final int IN_MEMORY = 4;
+    private static final int IN_MEMORY = 3;
     private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
 
     /** Time of some work. */
@@ -76,12 +80,19 @@ public final class EngineBench {
                 throw new IllegalArgumentException(
                         "usage: OUT [--python PYTHON --training DIR] [--rounds N] [--sessions N]");
             }
+            if (args[0].equals("memory-of")) {
+                printMemory(Path.of(given.get("--model")));
+                return;
+            }
             EngineBench bench =
                     new EngineBench(
                             System.out,
                             Integer.parseInt(given.getOrDefault("--rounds", "7")),
                             Integer.parseInt(given.getOrDefault("--sessions", "10000")));
-            bench.run(given.get("--python"), given.get("--training"));
+            bench.run(
+                    given.get("--python"),
+                    given.get("--training"),
+                    List.of(given.getOrDefault("--parts", PARTS).split(",")));
             bench.write(Path.of(args[0]));
         } catch (Exception e) {
             System.err.println(e.getMessage() == null ? e.toString() : e.getMessage());
@@ -89,22 +100,33 @@ public final class EngineBench {
         }
     }
 
-    private void run(String python, String training) throws Exception {
+    private void run(String python, String training, List<String> parts) throws Exception {
         Path folder = Files.createTempDirectory("reelfleet-bench-");
+        Path model = folder.resolve("model");
         try {
             progress.println("  writing a random model of 36 M parameters");
-            MODEL.write(folder.resolve("model"), 1);
-            EngineOptions options =
-                    new EngineOptions(1, 6L << 30, 6L << 30, GenerationOverrides.none());
-            try (Engine engine = Engine.load(ModelFolder.of(folder.resolve("model")), options)) {
-                try (EagerRival rival = rival(python, training, folder.resolve("model"))) {
-                    speed(engine, rival);
+            MODEL.write(model, 1);
+            try (Engine engine = Engine.load(ModelFolder.of(model), options())) {
+                if (parts.contains("speed")) {
+                    try (EagerRival rival = rival(python, training, model)) {
+                        speed(engine, rival);
+                    }
                 }
-                controls(engine);
-                offload(engine);
+                if (parts.contains("controls")) {
+                    controls(engine);
+                }
             }
-            memory(folder.resolve("model"), options);
-            openings(folder.resolve("tiny"));
+            if (parts.contains("offload")) {
+                try (Engine engine = Engine.load(ModelFolder.of(model), largeStates())) {
+                    offload(engine);
+                }
+            }
+            if (parts.contains("memory")) {
+                memory(model);
+            }
+            if (parts.contains("sessions")) {
+                openings(folder.resolve("tiny"));
+            }
         } finally {
             delete(folder);
         }
@@ -393,37 +415,106 @@ public final class EngineBench {
 
     // Memory.
 
-    private void memory(Path model, EngineOptions options) throws Exception {
+    /**
+     * In a JVM of its own, whose heap is all there from the start, so that only native memory
+     * grows.
+     */
+    private void memory(Path model) throws Exception {
         progress.println("  memory of " + IN_MEMORY + " sessions beside the formula");
         if (!Files.exists(Path.of("/proc/self/status"))) {
             return;
         }
-        try (Engine engine = Engine.load(ModelFolder.of(model), options)) {
+        Process process =
+                new ProcessBuilder(
+                                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                                "-Xms192m",
+                                "-Xmx192m",
+                                "-XX:+AlwaysPreTouch",
+                                "-XX:+UseSerialGC",
+                                "--enable-native-access=ALL-UNNAMED",
+                                "--sun-misc-unsafe-memory-access=allow",
+                                "-cp",
+                                System.getProperty("java.class.path"),
+                                EngineBench.class.getName(),
+                                "memory-of",
+                                "--model",
+                                model.toString())
+                        .redirectError(ProcessBuilder.Redirect.INHERIT)
+                        .start();
+        String answer;
+        try (var reader = process.inputReader()) {
+            answer = reader.readLine();
+        }
+        if (process.waitFor() != 0 || answer == null) {
+            throw new IOException("the program that measures memory failed");
+        }
+        double grown = Double.parseDouble(answer.split(" ")[0]);
+        double formula = Double.parseDouble(answer.split(" ")[1]);
+        add(
+                "session_memory_formula_mb",
+                IN_MEMORY + " sessions' memory, by the formula",
+                formula / 1e6,
+                "MB",
+                Double.NaN,
+                "");
+        add(
+                "session_memory_percent_of_formula",
+                "memory measured beside the formula",
+                100 * grown / formula,
+                "%",
+                105,
+                "goal");
+    }
+
+    private static void printMemory(Path model) throws Exception {
+        try (Engine engine = Engine.load(ModelFolder.of(model), largeStates())) {
             List<EngineSession> sessions = new ArrayList<>();
-            // The first of all leaves behind what the allocators keep for intermediate results.
+            // The first ones leave behind what the allocators and the JVM keep.
             sessions.add(full(engine, 0));
+            sessions.add(full(engine, 1));
             long before = residentBytes();
-            for (int i = 1; i <= IN_MEMORY; i++) {
-                sessions.add(full(engine, i));
+            for (int i = 0; i < IN_MEMORY; i++) {
+                sessions.add(full(engine, 2 + i));
             }
             long grown = residentBytes() - before;
             sessions.forEach(EngineSession::close);
-            double formula = IN_MEMORY * (double) engine.model().sessionBytes();
-            add(
-                    "session_memory_formula_mb",
-                    IN_MEMORY + " sessions' memory, by the formula",
-                    formula / 1e6,
-                    "MB",
-                    Double.NaN,
-                    "");
-            add(
-                    "session_memory_percent_of_formula",
-                    "memory measured beside the formula",
-                    100 * grown / formula,
-                    "%",
-                    105,
-                    "goal");
+            System.out.println(grown + " " + IN_MEMORY * engine.model().sessionBytes());
         }
+    }
+
+    private static EngineOptions options() {
+        return new EngineOptions(1, 6L << 30, 6L << 30, GenerationOverrides.none());
+    }
+
+    /**
+     * The same model with larger frames and one denoising step: sessions' states are nearer to real
+     * ones in size.
+     */
+    private static EngineOptions largeStates() {
+        return options().with(new GenerationOverrides(192, 192, null, 1, null, null, null));
+    }
+
+    /** Makes glibc give free memory back, so that what is resident is what is in use. */
+    @SuppressWarnings("restricted")
+    private static void trim() {
+        Linker linker = Linker.nativeLinker();
+        linker.defaultLookup()
+                .find("malloc_trim")
+                .ifPresent(
+                        address -> {
+                            try {
+                                int _ =
+                                        (int)
+                                                linker.downcallHandle(
+                                                                address,
+                                                                FunctionDescriptor.of(
+                                                                        ValueLayout.JAVA_INT,
+                                                                        ValueLayout.JAVA_LONG))
+                                                        .invokeExact(0L);
+                            } catch (Throwable e) {
+                                throw new IllegalStateException(e);
+                            }
+                        });
     }
 
     private static EngineSession full(Engine engine, int i) throws Exception {
@@ -436,6 +527,7 @@ public final class EngineBench {
 
     private static long residentBytes() throws IOException {
         System.gc();
+        trim();
         return 1024
                 * Files.readAllLines(Path.of("/proc/self/status")).stream()
                         .filter(line -> line.startsWith("RssAnon:"))
