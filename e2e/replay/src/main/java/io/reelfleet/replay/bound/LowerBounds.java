@@ -1,6 +1,7 @@
 package io.reelfleet.replay.bound;
 
 import io.reelfleet.scheduler.LatencyProfile;
+import java.util.Arrays;
 
 /**
  * Lower bounds on latency and cost (DESIGN section 4), for workers that serve at most C sessions
@@ -66,7 +67,7 @@ public record LowerBounds(
         // the levels between the old and the new count.
         long[] busySince = new long[levels + 1];
         long[] idleSince = new long[levels + 1];
-        java.util.Arrays.fill(idleSince, Long.MIN_VALUE);
+        Arrays.fill(idleSince, Long.MIN_VALUE);
         int before = 0;
         for (int i = 0; i < curve.size(); i++) {
             int g = Math.ceilDiv(curve.active(i), capacity);

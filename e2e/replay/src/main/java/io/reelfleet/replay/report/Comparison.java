@@ -15,8 +15,10 @@ import io.reelfleet.scheduler.LeastLoadedPolicy;
 import io.reelfleet.scheduler.MigrationAwarePolicy;
 import io.reelfleet.scheduler.PoolSettings;
 import java.io.IOException;
+import java.math.BigDecimal;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -189,9 +191,7 @@ public final class Comparison {
     }
 
     private static String plain(double budget) {
-        return new java.math.BigDecimal(Double.toString(budget))
-                .stripTrailingZeros()
-                .toPlainString();
+        return new BigDecimal(Double.toString(budget)).stripTrailingZeros().toPlainString();
     }
 
     private static String unknown(String name, List<String> known) {
@@ -351,7 +351,7 @@ public final class Comparison {
             Files.move(
                     part,
                     records.get().resolve(file(c.name())),
-                    java.nio.file.StandardCopyOption.REPLACE_EXISTING);
+                    StandardCopyOption.REPLACE_EXISTING);
         }
         return new Results.Row(c, outcome);
     }

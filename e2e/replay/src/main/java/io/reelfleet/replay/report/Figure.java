@@ -1,7 +1,10 @@
 package io.reelfleet.replay.report;
 
+import java.math.BigDecimal;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.DoubleStream;
+import java.util.stream.IntStream;
 
 /**
  * One chart as SVG: two axes, either of them logarithmic. Colours are CSS classes of the report.
@@ -60,12 +63,9 @@ final class Figure {
 
         /** Ticks at 1, 2 and 5 where whole powers of ten would be too few. */
         private double[] steps() {
-            return java.util.stream.IntStream.rangeClosed(-9, 9)
+            return IntStream.rangeClosed(-9, 9)
                     .boxed()
-                    .flatMapToDouble(
-                            e ->
-                                    java.util.stream.DoubleStream.of(1, 2, 5)
-                                            .map(f -> f * Math.pow(10, e)))
+                    .flatMapToDouble(e -> DoubleStream.of(1, 2, 5).map(f -> f * Math.pow(10, e)))
                     .filter(v -> v >= least && v <= most)
                     .toArray();
         }
@@ -189,7 +189,7 @@ final class Figure {
         if (v == 0) {
             return "0";
         }
-        return new java.math.BigDecimal(f("%.6f", v)).stripTrailingZeros().toPlainString();
+        return new BigDecimal(f("%.6f", v)).stripTrailingZeros().toPlainString();
     }
 
     static String f(String format, Object... arguments) {

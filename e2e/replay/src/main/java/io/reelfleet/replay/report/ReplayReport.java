@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 
 /** {@code report.html}: one file that needs no other. */
 public final class ReplayReport {
@@ -309,7 +310,7 @@ public final class ReplayReport {
             page.append(
                     f(
                             "<tr class='%s'><td>%s</td><td>%.3f</td><td>%.3f</td><td>%.3f</td><td>%.1f</td><td>%,.1f</td><td>%+.1f</td><td>%s</td><td>%d</td><td>%,d</td><td>%,d</td><td>%,d</td><td>%,d</td><td>%.1f</td><td>%.1f</td></tr>",
-                            row.contender().kind().name().toLowerCase(java.util.Locale.ROOT),
+                            row.contender().kind().name().toLowerCase(Locale.ROOT),
                             escape(row.contender().name()),
                             100 * o.lateRatio(),
                             o.latencies().percentileSeconds(0.5),

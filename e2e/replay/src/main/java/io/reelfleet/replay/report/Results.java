@@ -5,6 +5,7 @@ import io.reelfleet.replay.bound.LowerBounds;
 import io.reelfleet.replay.sim.Conditions;
 import io.reelfleet.replay.sim.Outcome;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 
 /**
@@ -62,7 +63,7 @@ public record Results(
                 front.add(row);
             }
         }
-        front.sort(java.util.Comparator.comparingDouble(r -> r.outcome().gpuSeconds()));
+        front.sort(Comparator.comparingDouble(r -> r.outcome().gpuSeconds()));
         return front;
     }
 

@@ -2,6 +2,7 @@ package io.reelfleet.replay.report;
 
 import io.reelfleet.replay.sim.Outcome;
 import java.io.PrintWriter;
+import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -95,7 +96,7 @@ public final class ResultsTable {
     }
 
     private static String number(double v) {
-        return new java.math.BigDecimal(Double.toString(v)).stripTrailingZeros().toPlainString();
+        return new BigDecimal(Double.toString(v)).stripTrailingZeros().toPlainString();
     }
 
     private static String f(String format, Object... arguments) {

@@ -3,6 +3,7 @@ package io.reelfleet.replay.rival;
 import io.reelfleet.replay.bound.DemandCurve;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 
@@ -147,7 +148,7 @@ public final class HoldAndBuffer {
     public static Optional<Result> best(List<Result> results, double lateBudget) {
         return results.stream()
                 .filter(r -> r.lateRatio() <= lateBudget)
-                .min(java.util.Comparator.comparingDouble(Result::gpuSeconds));
+                .min(Comparator.comparingDouble(Result::gpuSeconds));
     }
 
     /** What one combination costs. */
