@@ -13,6 +13,7 @@ import io.reelfleet.api.runtime.v1.ControlAck;
 import io.reelfleet.api.runtime.v1.ControlRequest;
 import io.reelfleet.api.runtime.v1.HeartbeatRequest;
 import io.reelfleet.api.runtime.v1.ReleaseRequest;
+import io.reelfleet.api.runtime.v1.ReportRequest;
 import io.reelfleet.api.runtime.v1.SessionReport;
 import io.reelfleet.api.runtime.v1.WatchRequest;
 import io.reelfleet.api.runtime.v1.WorkerReport;
@@ -370,6 +371,29 @@ class WorkerIT {
                                             1))
                     .hasMessageContaining("FAILED_PRECONDITION")
                     .hasMessageContaining(report.getMessage());
+        }
+    }
+
+    @Test
+    void aCallerWhoLeftIsForgottenAndItsConnectionLivesOn() {
+        for (int i = 0; i < 2; i++) {
+            Iterator<WorkerReport> left =
+                    worker.commands()
+                            .withDeadlineAfter(1500, TimeUnit.MILLISECONDS)
+                            .report(
+                                    ReportRequest.newBuilder()
+                                            .setTerm(1)
+                                            .setOperator("left")
+                                            .build());
+            assertThatThrownBy(
+                            () -> {
+                                while (true) {
+                                    left.next();
+                                }
+                            })
+                    .hasMessageContaining("DEADLINE_EXCEEDED");
+            assertThat(worker.report(r -> r.getSequence() > 1).getHello().getWorker())
+                    .isEqualTo("w-one");
         }
     }
 
