@@ -132,9 +132,7 @@ final class WorkerProcess implements AutoCloseable {
 
     /** The first report that fulfils a condition. */
     WorkerReport report(Predicate<WorkerReport> condition) {
-        // Reports come every second. The call outlives the test: Vert.x does not tell the worker
-        // when
-        // a caller's deadline is over, and the end of such a stream would end the connection.
+        // Reports come every second; the call must not end before its test does.
         Iterator<WorkerReport> reports =
                 WorkerServiceGrpc.newBlockingStub(channel)
                         .withDeadlineAfter(1, TimeUnit.HOURS)
