@@ -30,12 +30,14 @@ import picocli.CommandLine.Spec;
             "",
             "Names:",
             "  decide      time of a scheduling decision, by workers",
-            "  engine      generation beside PyTorch eager, suspend and resume, memory"
+            "  engine      generation beside PyTorch eager, suspend and resume, memory",
+            "  migration   how long a session stands still while it moves, and bytes per second"
         },
         mixinStandardHelpOptions = true)
 final class BenchCommand implements Runnable {
     /** A benchmark is added by a line here and one in the footer above. */
-    private static final List<Bench> ALL = List.of(new DecideBench(), new EngineBench());
+    private static final List<Bench> ALL =
+            List.of(new DecideBench(), new EngineBench(), new MigrationBench());
 
     @Parameters(paramLabel = "NAME", arity = "0..*", description = "What to measure.")
     private List<String> names = List.of();

@@ -63,6 +63,10 @@ final class Outgoing {
     private final long bytesPerSecond;
     private final Map<String, Long> sent = new HashMap<>();
     private final Map<String, Record> checked = new HashMap<>();
+
+    /** Of the engine's thread: something was copied. */
+    private boolean begun;
+
     private volatile boolean cancelled;
 
     Outgoing(
@@ -246,12 +250,15 @@ final class Outgoing {
         boolean late =
                 System.nanoTime() - startedNanos > settings.longestPrecopy().toNanos()
                         || withoutPrecopy;
-        if (!frozen && session.pending == 0 && (late || left <= settings.cutBytes())) {
+        boolean little = begun && left <= settings.cutBytes();
+        if (!frozen && session.pending == 0 && (late || little)) {
             frozen = listener.cut();
             if (frozen) {
                 frozenNanos = System.nanoTime();
             }
         }
+        // At least one piece goes before the cut, also of a small state: both sides are warm then.
+        begun = true;
         List<StateRecord> wanted = stale;
         if (!frozen) {
             List<StateRecord> lasting =

@@ -1,0 +1,309 @@
+package io.reelfleet.server.session;
+
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import io.reelfleet.api.runtime.v1.ChunkStat;
+import io.reelfleet.api.runtime.v1.CommandHeader;
+import io.reelfleet.api.runtime.v1.Move;
+import io.reelfleet.api.runtime.v1.MoveOutcome;
+import io.reelfleet.api.runtime.v1.MoveReport;
+import io.reelfleet.api.runtime.v1.MoveResponse;
+import io.reelfleet.api.runtime.v1.PrepareMoveRequest;
+import io.reelfleet.api.runtime.v1.StartMoveRequest;
+import io.reelfleet.api.session.v1.Control;
+import io.reelfleet.api.session.v1.Pacing;
+import io.reelfleet.api.session.v1.SessionSpec;
+import io.reelfleet.engine.Engine;
+import io.reelfleet.engine.EngineOptions;
+import io.reelfleet.engine.ModelFolder;
+import io.reelfleet.engine.model.RandomModel;
+import io.reelfleet.engine.weights.DType;
+import io.reelfleet.migration.ChunkStore;
+import io.reelfleet.migration.ChunkStores;
+import io.reelfleet.migration.transport.C10dBackend;
+import io.reelfleet.migration.transport.C10dLink;
+import io.reelfleet.migration.transport.Link;
+import io.reelfleet.migration.transport.TransferBuffer;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.stream.Stream;
+
+/**
+ * {@code OUT [MOVES]}: two workers in this process move one session to and fro over Gloo while it
+ * streams at its pace; how long it stands still, with pre-copy and without, and bytes per second
+ * beside what c10d moves in the same run. Figures go to the file OUT as JSON.
+ */
+public final class MoveBench {
+    /** A window of 45 latent frames of 1.2 MB: states of about 50 MB. */
+    private static final RandomModel MODEL =
+            new RandomModel(8, 8, 64, 256, 64, 8, 1, 96, 96, 3, 45, 0, 2, 1, DType.F32);
+
+    private static final int WINDOW_CHUNKS = 15;
+    private static final Duration PATIENCE = Duration.ofSeconds(120);
+    private static final int RAW_PIECES = 30;
+    private static final int PIECE = 16 << 20;
+
+    private final ArrayNode figures = JsonMapper.builder().build().createArrayNode();
+    private final ChunkStore store;
+    private int moves;
+    private long epoch = 1;
+
+    private record Worker(String name, SessionLoop loop) {}
+
+    private MoveBench(ChunkStore store) {
+        this.store = store;
+    }
+
+    public static void main(String[] args) throws Exception {
+        if (args.length < 1) {
+            System.err.println("usage: OUT [MOVES]");
+            System.exit(2);
+        }
+        Path folder = Files.createTempDirectory("reelfleet-move-bench-");
+        try {
+            MODEL.write(Files.createDirectories(folder.resolve("model")), 1);
+            MoveBench bench =
+                    new MoveBench(
+                            ChunkStores.open(
+                                    Files.createDirectories(folder.resolve("store"))
+                                            .toUri()
+                                            .toString()));
+            bench.run(folder.resolve("model"), args.length > 1 ? Integer.parseInt(args[1]) : 20);
+            Files.writeString(Path.of(args[0]), bench.figures.toString());
+        } finally {
+            try (Stream<Path> files = Files.walk(folder)) {
+                files.sorted(Comparator.reverseOrder()).forEach(file -> file.toFile().delete());
+            }
+        }
+        System.exit(0);
+    }
+
+    private void run(Path model, int count) throws Exception {
+        double raw = raw();
+        Worker a = worker("a", model);
+        Worker b = worker("b", model);
+        SessionSpec spec =
+                SessionSpec.newBuilder()
+                        .setUid("bench")
+                        .setName("bench")
+                        .setNamespace("default")
+                        .setSeed(1)
+                        .setPacing(Pacing.PACING_REALTIME)
+                        .addControls(Control.newBuilder().setKind("prompt").setText("a red ball"))
+                        .build();
+        SessionSpec fast = spec.toBuilder().setPacing(Pacing.PACING_UNPACED).build();
+        a.loop.admit(fast, 1, 1, false, Optional.empty()).get();
+        await(() -> stored(a) > WINDOW_CHUNKS, "a full window");
+        a.loop.update("bench", 1, spec).get();
+        double interval = a.loop.model().orElseThrow().chunkIntervalSeconds() * 1000;
+        List<MoveReport> with = new ArrayList<>();
+        List<MoveReport> without = new ArrayList<>();
+        Worker from = a;
+        Worker to = b;
+        for (int i = 0; i < 2 * count; i++) {
+            (i % 2 == 0 ? with : without).add(move(from, to, spec, i % 2 == 1));
+            Worker swap = from;
+            from = to;
+            to = swap;
+        }
+        long bytes = without.getFirst().getRestBytes();
+        figure("state_bytes", "a session's state", bytes / 1e6, "MB", Double.NaN, "");
+        pauses("precopy", "with pre-copy", with, interval);
+        pauses("stop_and_copy", "without", without, interval);
+        double rate =
+                median(without.stream().map(r -> r.getRestBytes() / r.getPauseS() / 1e9).toList());
+        figure(
+                "state_gb_per_s",
+                "state moved, from standing still to committed, without pre-copy",
+                rate,
+                "GB/s",
+                raw,
+                "raw c10d in this run");
+        figure(
+                "share_of_raw_percent",
+                "share of the raw rate",
+                100 * rate / raw,
+                "%",
+                90,
+                "goal, idle machine");
+        a.loop.stop();
+        b.loop.stop();
+    }
+
+    private void pauses(String name, String what, List<MoveReport> reports, double interval) {
+        List<Double> waits = reports.stream().map(r -> r.getPauseS() * 1000).sorted().toList();
+        figure(
+                name + "_wait_p50_ms",
+                "a session stands still, " + what + ", p50",
+                at(waits, 0.5),
+                "ms",
+                25,
+                "goal; the paper: 23-30 end to end");
+        figure(name + "_wait_p95_ms", "p95", at(waits, 0.95), "ms", interval, "one chunk interval");
+        figure(
+                name + "_wait_worst_ms",
+                "worst of " + waits.size(),
+                waits.getLast(),
+                "ms",
+                interval,
+                "one chunk interval");
+    }
+
+    private static double at(List<Double> sorted, double share) {
+        return sorted.get((int) Math.min(sorted.size() - 1, Math.floor(share * sorted.size())));
+    }
+
+    private static double median(List<Double> values) {
+        return at(values.stream().sorted().toList(), 0.5);
+    }
+
+    private void figure(
+            String name, String what, double value, String unit, double limit, String whose) {
+        System.out.printf(Locale.ROOT, "%s: %.2f %s%n", name, value, unit);
+        figures.addObject()
+                .put("name", name)
+                .put("what", what)
+                .put("value", value)
+                .put("unit", unit)
+                .put("limit", limit)
+                .put("whose", whose);
+    }
+
+    /** What c10d alone moves, in pieces of the same size, in GB/s. */
+    private double raw() throws Exception {
+        try (C10dLink.Listener listener =
+                C10dLink.listen(C10dBackend.GLOO, "127.0.0.1", PATIENCE)) {
+            CompletableFuture<Void> sender =
+                    CompletableFuture.runAsync(
+                            () -> {
+                                try (Link link =
+                                                C10dLink.connect(
+                                                        C10dBackend.GLOO,
+                                                        "127.0.0.1",
+                                                        "127.0.0.1",
+                                                        listener.port(),
+                                                        PATIENCE);
+                                        TransferBuffer buffer = new TransferBuffer(PIECE)) {
+                                    for (int i = 0; i < RAW_PIECES; i++) {
+                                        link.send(buffer, PIECE, PATIENCE);
+                                    }
+                                    link.receive(buffer, 1, PATIENCE);
+                                } catch (IOException e) {
+                                    throw new IllegalStateException(e);
+                                }
+                            });
+            try (Link link = listener.accept(PATIENCE);
+                    TransferBuffer buffer = new TransferBuffer(PIECE)) {
+                List<Double> rates = new ArrayList<>();
+                for (int i = 0; i < RAW_PIECES; i++) {
+                    long started = System.nanoTime();
+                    link.receive(buffer, PIECE, PATIENCE);
+                    rates.add(PIECE / (double) (System.nanoTime() - started));
+                }
+                link.send(buffer, 1, PATIENCE);
+                sender.get();
+                return median(rates);
+            }
+        }
+    }
+
+    private Worker worker(String name, Path model) throws Exception {
+        SessionLoop loop =
+                new SessionLoop(
+                        new LoopSettings(
+                                name,
+                                name + ":1",
+                                Duration.ofSeconds(1),
+                                Duration.ofMinutes(5),
+                                new PaceSettings(3, Duration.ofSeconds(10))),
+                        MoveSettings.defaults(),
+                        store,
+                        () ->
+                                new EngineGenerators(
+                                        Engine.load(
+                                                ModelFolder.of(model), EngineOptions.defaults())),
+                        Clock.systemUTC(),
+                        new LoopListener() {
+                            @Override
+                            public void changed() {}
+
+                            @Override
+                            public void chunkStored(ChunkStat stat) {}
+
+                            @Override
+                            public void storeFailed(String sessionUid, String reason) {}
+                        });
+        loop.start();
+        await(() -> loop.phase() == SessionLoop.Phase.READY, "a worker");
+        return new Worker(name, loop);
+    }
+
+    private static long stored(Worker worker) {
+        return worker.loop.sessions().isEmpty()
+                ? 0
+                : worker.loop.sessions().getFirst().getNextChunk();
+    }
+
+    private MoveReport move(Worker from, Worker to, SessionSpec spec, boolean withoutPrecopy)
+            throws Exception {
+        Move move =
+                Move.newBuilder()
+                        .setId("m" + moves++)
+                        .setSessionUid("bench")
+                        .setSource(from.name)
+                        .setTarget(to.name)
+                        .setEpoch(++epoch)
+                        .build();
+        MoveResponse place =
+                to.loop
+                        .prepareMove(
+                                PrepareMoveRequest.newBuilder().setMove(move).setSpec(spec).build())
+                        .get();
+        from.loop
+                .startMove(
+                        StartMoveRequest.newBuilder()
+                                .setHeader(CommandHeader.newBuilder().setEpoch(epoch - 1))
+                                .setMove(move)
+                                .setHost(place.getHost())
+                                .setPort(place.getPort())
+                                .setWithoutPrecopy(withoutPrecopy)
+                                .build())
+                .get();
+        await(() -> report(from, move).isPresent() && !to.loop.sessions().isEmpty(), "a move");
+        MoveReport report = report(from, move).orElseThrow();
+        if (report.getOutcome() != MoveOutcome.MOVE_OUTCOME_GONE) {
+            throw new IllegalStateException("a move failed: " + report.getSentence());
+        }
+        return report;
+    }
+
+    private static Optional<MoveReport> report(Worker worker, Move move) {
+        return worker.loop.moves().stream()
+                .filter(r -> r.getMove().getId().equals(move.getId()))
+                .filter(r -> r.getOutcome() != MoveOutcome.MOVE_OUTCOME_UNSPECIFIED)
+                .findFirst();
+    }
+
+    private interface Condition {
+        boolean holds();
+    }
+
+    private static void await(Condition condition, String what) throws Exception {
+        long deadline = System.nanoTime() + PATIENCE.toNanos();
+        while (!condition.holds()) {
+            if (System.nanoTime() > deadline) {
+                throw new IllegalStateException("waited too long for " + what);
+            }
+            Thread.sleep(5);
+        }
+    }
+}
