@@ -84,7 +84,7 @@ class MovesTest {
                                 new PaceSettings(3, Duration.ofSeconds(10))),
                         // Small pieces, so that a state takes many of them.
                         new MoveSettings(
-                                "127.0.0.1", patience, 40_000, 40_000, Duration.ofSeconds(20)),
+                                "127.0.0.1", patience, 40_000, 40_000, Duration.ofSeconds(1)),
                         store,
                         () -> new EngineGenerators(engine),
                         Clock.systemUTC(),
