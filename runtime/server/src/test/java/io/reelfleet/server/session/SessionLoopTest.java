@@ -69,7 +69,7 @@ class SessionLoopTest {
             chunks("together-" + i, 5);
             assertUndisturbed("together-" + i, 1);
         }
-        assertThat(engine.batches).contains(2, 3).allMatch(size -> size <= 3);
+        assertThat(List.copyOf(engine.batches)).contains(2, 3).allMatch(size -> size <= 3);
     }
 
     @Test
