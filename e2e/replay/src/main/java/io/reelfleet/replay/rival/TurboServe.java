@@ -10,8 +10,8 @@ import io.reelfleet.scheduler.PoolSettings;
  * whose move gains most, gain = L - L' - eta x kappa, until nothing gains; before a GPU is given
  * back its sessions leave it, after one has come the others spread onto it. The number of GPUs
  * minimises cost + lambda x worst latency under a target utilisation; both are set by the
- * volatility of activations in a sliding window, in classes. The paper tunes the classes offline and
- * does not publish them; here they are set by hand.
+ * volatility of activations in a sliding window, in classes. The paper tunes the classes offline
+ * and does not publish them; here they are set by hand.
  */
 final class TurboServe implements Placement, Scaler {
     static final long PERIOD_MILLIS = 10_000;
