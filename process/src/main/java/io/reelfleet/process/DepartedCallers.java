@@ -1,15 +1,11 @@
-package io.reelfleet.server;
+package io.reelfleet.process;
 
 import io.grpc.ForwardingServerCall;
 import io.grpc.Metadata;
 import io.grpc.ServerCall;
 import io.grpc.ServerCallHandler;
 import io.grpc.ServerInterceptor;
-import io.quarkus.grpc.GlobalInterceptor;
-import io.quarkus.vertx.http.runtime.filters.Filters;
 import io.vertx.ext.web.RoutingContext;
-import jakarta.enterprise.context.ApplicationScoped;
-import jakarta.enterprise.event.Observes;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
@@ -17,13 +13,12 @@ import java.util.concurrent.atomic.AtomicLong;
 /**
  * Tells gRPC methods that their caller has gone. Vert.x' gRPC server tells them only while the
  * caller still sends; and an answer to a stream that is no more would end the caller's whole
- * connection.
+ * connection. A program makes it a global interceptor and puts {@link #number} into its HTTP
+ * filters, which see when a request ends.
  */
-@ApplicationScoped
-@GlobalInterceptor
-public class DepartedCallers implements ServerInterceptor {
-    /** After those who turn callers away. */
-    private static final int PRIORITY = 9_000;
+public abstract class DepartedCallers implements ServerInterceptor {
+    /** Where {@link #number} stands among the filters: after those who turn callers away. */
+    protected static final int PRIORITY = 9_000;
 
     private static final Metadata.Key<String> CALL =
             Metadata.Key.of("reelfleet-call", Metadata.ASCII_STRING_MARSHALLER);
@@ -63,11 +58,8 @@ public class DepartedCallers implements ServerInterceptor {
         }
     }
 
-    void register(@Observes Filters filters) {
-        filters.register(this::number, PRIORITY);
-    }
-
-    private void number(RoutingContext request) {
+    /** Gives a gRPC request a number, by which its call is found, and watches for its end. */
+    protected final void number(RoutingContext request) {
         String type = request.request().getHeader("content-type");
         if (type != null && type.startsWith("application/grpc")) {
             String number = Long.toString(last.incrementAndGet());
