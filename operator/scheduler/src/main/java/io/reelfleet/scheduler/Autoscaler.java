@@ -74,7 +74,7 @@ final class Autoscaler {
         text.append(active)
                 .append(active == 1 ? " active session at " : " active sessions at ")
                 .append(pool.capacity())
-                .append(needed == 1 ? " per worker needs " : " per worker need ")
+                .append(active == 1 ? " per worker needs " : " per worker need ")
                 .append(needed)
                 .append(needed == 1 ? " worker" : " workers");
         if (pool.mode() == PoolSettings.Mode.MANUAL) {
