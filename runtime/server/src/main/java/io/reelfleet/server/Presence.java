@@ -15,15 +15,18 @@ final class Presence {
     private static final Logger LOG = LoggerFactory.getLogger(Presence.class);
 
     private final Worker worker;
+    private final Departure departure;
     private final WorkerSettings settings = WorkerSettings.current();
 
-    Presence(Worker worker) {
+    Presence(Worker worker, Departure departure) {
         this.worker = worker;
+        this.departure = departure;
     }
 
     void announce() {
         int port = Ports.ofApplication(settings::text);
         worker.start(settings, settings.advertise() + ":" + port);
+        departure.prepare(settings.grace());
         settings.parentPid()
                 .ifPresent(
                         pid ->

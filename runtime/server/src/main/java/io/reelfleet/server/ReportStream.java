@@ -1,5 +1,6 @@
 package io.reelfleet.server;
 
+import com.google.protobuf.Timestamp;
 import io.grpc.Status;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.reelfleet.api.runtime.v1.ChunkStat;
@@ -36,6 +37,7 @@ class ReportStream {
     private boolean changed;
     private boolean closed;
     private SessionLoop loop;
+    private Instant endsBy;
     private Supplier<Hello> hello;
 
     void serve(SessionLoop newLoop, Supplier<Hello> newHello) {
@@ -69,6 +71,15 @@ class ReportStream {
                         }
                     }
                 });
+    }
+
+    /** The worker has been told to end, and will then, empty or not. */
+    void endsBy(Instant at) {
+        synchronized (lock) {
+            endsBy = at;
+            changed = true;
+            lock.notifyAll();
+        }
     }
 
     void wake() {
@@ -128,20 +139,28 @@ class ReportStream {
         stats.clear();
         SessionLoop.Memory memory = loop.memory();
         Instant now = Instant.now();
-        return WorkerReport.newBuilder()
-                .setHello(hello.get())
-                .setSequence(sequence++)
-                .setSentAt(
-                        com.google.protobuf.Timestamp.newBuilder()
-                                .setSeconds(now.getEpochSecond())
-                                .setNanos(now.getNano()))
-                .setPhase(phase(loop.phase()))
-                .setMessage(loop.message())
-                .addAllSessions(loop.sessions())
-                .addAllChunks(finished)
-                .addAllMoves(loop.moves())
-                .setDeviceBytesUsed(memory.deviceUsed())
-                .setHostBytesUsed(memory.hostUsed())
+        WorkerReport.Builder report =
+                WorkerReport.newBuilder()
+                        .setHello(hello.get())
+                        .setSequence(sequence++)
+                        .setSentAt(timestamp(now))
+                        .setPhase(phase(loop.phase()))
+                        .setMessage(loop.message())
+                        .addAllSessions(loop.sessions())
+                        .addAllChunks(finished)
+                        .addAllMoves(loop.moves())
+                        .setDeviceBytesUsed(memory.deviceUsed())
+                        .setHostBytesUsed(memory.hostUsed());
+        if (endsBy != null) {
+            report.setEndsBy(timestamp(endsBy));
+        }
+        return report.build();
+    }
+
+    private static Timestamp timestamp(Instant at) {
+        return Timestamp.newBuilder()
+                .setSeconds(at.getEpochSecond())
+                .setNanos(at.getNano())
                 .build();
     }
 

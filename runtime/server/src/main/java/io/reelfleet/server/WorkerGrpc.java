@@ -181,7 +181,7 @@ public final class WorkerGrpc extends WorkerServiceGrpc.WorkerServiceImplBase {
                         header,
                         CommandResponse.class,
                         () ->
-                                loop().drain()
+                                loop().drain("draining")
                                         .thenApply(
                                                 done -> {
                                                     endAt(request);

@@ -51,6 +51,7 @@ public final class WorkerMain implements QuarkusApplication {
         settings.threads();
         settings.latencyTarget();
         settings.idleTimeout();
+        settings.grace();
         settings.deviceMemory();
         settings.hostMemory();
         settings.overrides();

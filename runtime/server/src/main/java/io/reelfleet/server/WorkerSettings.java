@@ -138,6 +138,11 @@ record WorkerSettings(Config config) {
         return text(name).isEmpty() ? null : Integer.valueOf(number(name, 0, 0));
     }
 
+    /** From SIGTERM until somebody kills this process; zero: SIGTERM ends it at once. */
+    Duration grace() {
+        return duration("reelfleet.worker.grace", Duration.ZERO);
+    }
+
     Optional<Path> endpointFile() {
         return text("reelfleet.endpoint-file").map(Path::of);
     }

@@ -10,6 +10,7 @@ import io.reelfleet.api.runtime.v1.MoveReport;
 import io.reelfleet.api.runtime.v1.MoveResponse;
 import io.reelfleet.api.runtime.v1.PrepareMoveRequest;
 import io.reelfleet.api.runtime.v1.StartMoveRequest;
+import io.reelfleet.api.runtime.v1.WorkerPhase;
 import io.reelfleet.api.runtime.v1.WorkerReport;
 import io.reelfleet.api.session.v1.Pacing;
 import io.reelfleet.api.session.v1.SessionSpec;
@@ -18,9 +19,11 @@ import io.reelfleet.migration.ChunkStore;
 import io.reelfleet.migration.ChunkStores;
 import io.reelfleet.migration.SessionLogReader;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -156,6 +159,28 @@ class MoveIT {
                                 .filter(LogEntry::hasOwner)
                                 .map(e -> e.getOwner().getWorker()))
                 .containsExactly("w-a", "w-b");
+    }
+
+    @Test
+    void aWorkerThatIsToldToEndStaysUntilItsSessionHasMovedAndLosesNoBit() throws Exception {
+        Map<String, String> graceful = new HashMap<>(settings);
+        graceful.put("reelfleet.worker.grace", "60s");
+        try (WorkerProcess leaving = WorkerProcess.start(folder, "w-leaving", graceful)) {
+            leaving.ready();
+            leaving.admit(spec("told"), 1);
+            stored("told", 2);
+
+            leaving.process.destroy();
+
+            leaving.report(r -> r.getPhase() == WorkerPhase.WORKER_PHASE_DRAINING);
+            Move move = move("told", leaving, b);
+            start(move, leaving, prepare(move, b));
+            assertThat(ended(b, move).getOutcome()).isEqualTo(MoveOutcome.MOVE_OUTCOME_COMMITTED);
+            assertThat(leaving.process.waitFor(10, TimeUnit.SECONDS))
+                    .as("empty, so it ends long before its grace does: " + leaving.output())
+                    .isTrue();
+        }
+        assertUndisturbed("told");
     }
 
     @Test

@@ -16,6 +16,7 @@ import io.reelfleet.api.runtime.v1.ReleaseRequest;
 import io.reelfleet.api.runtime.v1.ReportRequest;
 import io.reelfleet.api.runtime.v1.SessionReport;
 import io.reelfleet.api.runtime.v1.WatchRequest;
+import io.reelfleet.api.runtime.v1.WorkerPhase;
 import io.reelfleet.api.runtime.v1.WorkerReport;
 import io.reelfleet.api.session.v1.Control;
 import io.reelfleet.api.session.v1.Pacing;
@@ -33,13 +34,16 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -68,7 +72,13 @@ class WorkerIT {
     }
 
     private static WorkerProcess start(String name) throws Exception {
-        return WorkerProcess.start(folder, name, Map.of("reelfleet.model.uri", "file:" + model));
+        return start(name, Map.of());
+    }
+
+    private static WorkerProcess start(String name, Map<String, String> more) throws Exception {
+        Map<String, String> settings = new HashMap<>(more);
+        settings.put("reelfleet.model.uri", "file:" + model);
+        return WorkerProcess.start(folder, name, settings);
     }
 
     @Test
@@ -344,6 +354,49 @@ class WorkerIT {
         List<LogEntry> log = SessionLogReader.fromStart(store, "cut").pollAll();
         assertThat(log).hasSizeGreaterThan(3);
         assertThat(folder.resolve("w-stopped.json")).doesNotExist();
+    }
+
+    @Test
+    void withAGraceAWorkerThatIsToldToEndGoesOnAndEndsJustBeforeItIsOver() throws Exception {
+        try (WorkerProcess other =
+                start("w-leaves", Map.of("reelfleet.worker.grace", "6s")).ready()) {
+            other.admit(WorkerProcess.spec("goes-on", 8, Pacing.PACING_UNPACED, 0), 1);
+            waitForChunk(other, "goes-on", 1);
+            long told = System.nanoTime();
+
+            other.process.destroy();
+
+            WorkerReport report =
+                    other.report(r -> r.getPhase() == WorkerPhase.WORKER_PHASE_DRAINING);
+            assertThat(report.hasEndsBy()).isTrue();
+            waitForChunk(other, "goes-on", report.getSessions(0).getNextChunk() + 2);
+            assertThat(other.process.waitFor(6, TimeUnit.SECONDS)).as(other.output()).isTrue();
+            assertThat(Duration.ofNanos(System.nanoTime() - told))
+                    .isBetween(Duration.ofSeconds(4), Duration.ofSeconds(6));
+            assertThat(other.output()).contains("the grace is nearly over: ending with 1 sessions");
+        }
+        List<Long> chunks =
+                SessionLogReader.fromStart(store, "goes-on").pollAll().stream()
+                        .filter(LogEntry::hasChunk)
+                        .map(e -> e.getChunk().getChunk())
+                        .toList();
+        assertThat(chunks).isEqualTo(LongStream.range(0, chunks.size()).boxed().toList());
+    }
+
+    @Test
+    void anEmptyWorkerAndOneThatIsToldTwiceEndAtOnceAlsoWithALongGrace() throws Exception {
+        Map<String, String> grace = Map.of("reelfleet.worker.grace", "10m");
+        try (WorkerProcess empty = start("w-empty", grace).ready();
+                WorkerProcess busy = start("w-busy", grace).ready()) {
+            busy.admit(WorkerProcess.spec("cut-short", 8, Pacing.PACING_UNPACED, 0), 1);
+            waitForChunk(busy, "cut-short", 1);
+            empty.process.destroy();
+            busy.process.destroy();
+            busy.report(r -> r.getPhase() == WorkerPhase.WORKER_PHASE_DRAINING);
+            busy.process.destroy();
+            assertThat(empty.process.waitFor(10, TimeUnit.SECONDS)).as(empty.output()).isTrue();
+            assertThat(busy.process.waitFor(10, TimeUnit.SECONDS)).as(busy.output()).isTrue();
+        }
     }
 
     @Test

@@ -317,16 +317,20 @@ public final class SessionLoop {
                 });
     }
 
-    /** Takes no new sessions from now on. */
-    public CompletableFuture<Void> drain() {
+    /**
+     * Takes no new sessions from now on.
+     *
+     * @param why in a few words
+     */
+    public CompletableFuture<Void> drain(String why) {
         CompletableFuture<Void> answer = new CompletableFuture<>();
         post(
                 answer,
                 () -> {
                     if (phase == Phase.READY) {
                         phase = Phase.DRAINING;
-                        message = "draining";
-                        LOG.info("draining: {} sessions here", sessions.size());
+                        message = why;
+                        LOG.info("draining, {}: {} sessions here", why, sessions.size());
                         listener.changed();
                     }
                     answer.complete(null);
@@ -1408,11 +1412,18 @@ public final class SessionLoop {
                                 session.generator == null ? 0 : session.generator.stateBytes())
                         .setActive(session.active)
                         .setLastError(session.lastError)
+                        .setRebuildsExactly(rebuildsExactly(session))
                         .build();
         if (!report.equals(session.report)) {
             session.report = report;
             listener.changed();
         }
+    }
+
+    /** Replaying the log gives the same bits as long as nothing has left the window. */
+    private boolean rebuildsExactly(LiveSession session) {
+        return model.map(m -> session.nextToBegin() * m.framesPerChunk() <= m.windowFrames())
+                .orElse(false);
     }
 
     static Timestamp timestamp(Instant at) {

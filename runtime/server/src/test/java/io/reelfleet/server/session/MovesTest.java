@@ -355,7 +355,7 @@ class MovesTest {
     @Test
     void aTargetThatTakesNoSessionsRefusesAndTheSourceGoesOn() throws Exception {
         get(a.loop.admit(spec("s", Pacing.PACING_UNPACED), 1, 1, false, Optional.empty()));
-        get(b.loop.drain());
+        get(b.loop.drain("draining"));
         Move move = move("m1", "s", a, b, 2);
         assertThatThrownBy(
                         () ->

@@ -308,7 +308,7 @@ class SessionLoopTest {
     @Test
     void aDrainingWorkerKeepsWhatItHasAndTakesNothingNew() throws Exception {
         admit("kept", 1, Pacing.PACING_UNPACED);
-        get(loop.drain());
+        get(loop.drain("draining"));
 
         assertThat(loop.phase()).isEqualTo(SessionLoop.Phase.DRAINING);
         assertRefused(
