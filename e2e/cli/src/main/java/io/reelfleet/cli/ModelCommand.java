@@ -33,9 +33,15 @@ final class ModelCommand implements Runnable {
             mixinStandardHelpOptions = true)
     int info(
             @Parameters(paramLabel = "DIR", description = "A folder, or builtin:shapes.")
-                    String folder)
+                    String folder,
+            @Option(
+                            names = "--precision",
+                            defaultValue = "fp32",
+                            paramLabel = "fp32|bf16",
+                            description = "What a worker would compute in (default: fp32).")
+                    String precision)
             throws Exception {
-        return run("info", folder);
+        return run("info", folder, "--precision", precision);
     }
 
     @Command(
@@ -106,7 +112,7 @@ final class ModelCommand implements Runnable {
         }
     }
 
-    private static int run(String verb, String folder) throws Exception {
+    private static int run(String verb, String folder, String... options) throws Exception {
         if (!folder.startsWith("builtin:")) {
             String path = folder.startsWith("file:") ? folder.substring("file:".length()) : folder;
             if (!Files.isDirectory(Path.of(path))) {
@@ -118,6 +124,8 @@ final class ModelCommand implements Runnable {
                                         : ""));
             }
         }
-        return ChildJava.run(Checkout.find().workerLibraries() + "/*", MAIN, List.of(verb, folder));
+        List<String> arguments = new ArrayList<>(List.of(verb, folder));
+        arguments.addAll(List.of(options));
+        return ChildJava.run(Checkout.find().workerLibraries() + "/*", MAIN, arguments);
     }
 }

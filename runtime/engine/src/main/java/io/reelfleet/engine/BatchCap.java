@@ -4,7 +4,6 @@ import io.reelfleet.engine.cache.KvCache;
 import io.reelfleet.engine.model.CausalVideoTransformer;
 import io.reelfleet.engine.model.CrossContext;
 import io.reelfleet.engine.model.StepItem;
-import io.reelfleet.engine.tensor.Tensors;
 import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -153,7 +152,8 @@ public record BatchCap(int sessions, Map<Integer, Double> secondsPerSession) {
                     NoiseSource.fill(i, 0, 0, noise);
                     items.add(
                             new StepItem(
-                                    Tensors.of(noise, shape[0], shape[1], shape[2], shape[3]),
+                                    engine.device()
+                                            .of(noise, shape[0], shape[1], shape[2], shape[3]),
                                     timesteps[i % timesteps.length],
                                     caches.get(i),
                                     prompt,
@@ -161,6 +161,7 @@ public record BatchCap(int sessions, Map<Integer, Double> secondsPerSession) {
                 }
                 long start = System.nanoTime();
                 engine.transformer().forward(items);
+                engine.device().await();
                 return (System.nanoTime() - start) / 1e9 / size;
             }
         }

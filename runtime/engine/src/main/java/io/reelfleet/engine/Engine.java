@@ -13,22 +13,21 @@ import io.reelfleet.engine.model.TransformerConfig;
 import io.reelfleet.engine.model.VaeConfig;
 import io.reelfleet.engine.model.VideoDecoder;
 import io.reelfleet.engine.model.VideoEncoder;
+import io.reelfleet.engine.tensor.Device;
+import io.reelfleet.engine.tensor.Precision;
 import io.reelfleet.engine.tensor.Tensors;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Deque;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
-import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.InferenceMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 
 /**
  * A loaded model and the memory of the sessions it generates. One thread drives an engine and its
@@ -36,8 +35,12 @@ import org.bytedeco.pytorch.global.torch;
  */
 public final class Engine implements AutoCloseable {
     /** Changes whenever this engine's arithmetic does. */
-    private static final String BUILD = "reelfleet-engine-1";
+    private static final String BUILD = "reelfleet-engine-2";
 
+    /** Tensors of a state, each of which begins at a cache line of its own in host memory. */
+    private static final int HOST_PARTS = 8;
+
+    private final Device device;
     private final Path folder;
     private final EngineOptions options;
     private final GenerationSettings settings;
@@ -47,9 +50,15 @@ public final class Engine implements AutoCloseable {
     private final TextEncoder textEncoder;
     private final PromptTokenizer tokenizer;
     private final PagePool pool;
-    private final MemoryBudget device;
+    private final MemoryBudget budget;
     private final HostTier host;
-    private final Deque<Tensor[]> spareDecoders = new ArrayDeque<>();
+
+    /** Memory of a decoder's cache that left the device, for the next that comes back. */
+    private Tensor spareDecoder;
+
+    /** Sessions whose state is being copied off the device: they hold their memory until then. */
+    private final Set<EngineSession> leaving = new LinkedHashSet<>();
+
     private final Set<EngineSession> sessions = new HashSet<>();
     private final BatchLog batchLog = new BatchLog();
 
@@ -70,6 +79,23 @@ public final class Engine implements AutoCloseable {
     static Engine load(ModelFolder folder, EngineOptions options, GenerationSettings settings)
             throws ModelException {
         Tensors.useThreads(options.threads());
+        Device device;
+        try {
+            device = Device.open(options.device(), options.precision());
+        } catch (IllegalArgumentException e) {
+            throw new ModelException(e.getMessage(), e);
+        }
+        try {
+            return load(folder, options, settings, device);
+        } catch (ModelException | RuntimeException e) {
+            device.close();
+            throw e;
+        }
+    }
+
+    private static Engine load(
+            ModelFolder folder, EngineOptions options, GenerationSettings settings, Device device)
+            throws ModelException {
         Path path = folder.path();
         TransformerConfig transformerConfig = transformerConfig(path);
         VaeConfig vaeConfig = VaeConfig.read(path.resolve("vae").resolve("config.json"));
@@ -97,14 +123,15 @@ public final class Engine implements AutoCloseable {
             int columns = settings.latentWidth();
             PromptTokenizer tokenizer = PromptTokenizer.load(path);
             opened.add(tokenizer);
-            TextEncoder textEncoder = TextEncoder.load(path, textConfig);
+            TextEncoder textEncoder = TextEncoder.load(device, path, textConfig);
             opened.add(textEncoder);
             CausalVideoTransformer transformer =
-                    CausalVideoTransformer.load(path, transformerConfig, rows, columns);
+                    CausalVideoTransformer.load(device, path, transformerConfig, rows, columns);
             opened.add(transformer);
-            VideoDecoder decoder = VideoDecoder.load(path, vaeConfig, rows, columns);
+            VideoDecoder decoder = VideoDecoder.load(device, path, vaeConfig, rows, columns);
             opened.add(decoder);
             return new Engine(
+                    device,
                     path,
                     folder.revision(),
                     options,
@@ -139,6 +166,7 @@ public final class Engine implements AutoCloseable {
     }
 
     private Engine(
+            Device device,
             Path folder,
             String revision,
             EngineOptions options,
@@ -147,6 +175,7 @@ public final class Engine implements AutoCloseable {
             VideoDecoder decoder,
             TextEncoder textEncoder,
             PromptTokenizer tokenizer) {
+        this.device = device;
         this.folder = folder;
         this.options = options;
         this.settings = settings;
@@ -154,26 +183,32 @@ public final class Engine implements AutoCloseable {
         this.decoder = decoder;
         this.textEncoder = textEncoder;
         this.tokenizer = tokenizer;
-        this.device = new MemoryBudget("device memory", options.deviceMemoryBytes());
+        this.budget = new MemoryBudget("device memory", options.deviceMemoryBytes());
         long weights =
                 transformer.weightBytes() + decoder.weightBytes() + textEncoder.weightBytes();
-        device.reserve(weights, "the model's weights");
+        budget.reserve(weights, "the model's weights");
         int tokens = transformer.tokensPerFrame();
         int layers = transformer.config().layers();
         // With guidance the video without the prompt has keys and values of its own.
         int branches = settings.guided() ? 2 : 1;
         int pages = branches * KvCache.pages(layers, settings.windowFrames());
         long sessionBytes =
-                pages * PagePool.pageBytes(tokens, transformer.config().dim())
+                pages * PagePool.pageBytes(device.precision(), tokens, transformer.config().dim())
                         + branches * transformer.crossBytes(settings.textLen())
                         + decoder.stateBytes()
                         + (long) Float.BYTES * latentCount() * (1 + rememberedChunks());
         this.pool =
                 new PagePool(
+                        device,
                         capacity(options.deviceMemoryBytes() - weights, sessionBytes, pages),
                         tokens,
                         transformer.config().dim());
-        this.host = new HostTier(options.hostMemoryBytes(), sessionBytes, options.spillFolder());
+        this.host =
+                new HostTier(
+                        device,
+                        options.hostMemoryBytes(),
+                        sessionBytes + HOST_PARTS * HostTier.room(1),
+                        options.spillFolder());
         this.description =
                 new ModelDescription(
                         settings.name(),
@@ -214,16 +249,13 @@ public final class Engine implements AutoCloseable {
 
     /** What the bits of a chunk depend on beside model, seed, prompts and batch shape. */
     public String fingerprint() {
-        try (BytePointer cpu = torch.get_cpu_capability()) {
-            return "cpu/"
-                    + cpu.getString()
-                    + " libtorch/"
-                    + libtorchVersion()
-                    + " threads/"
-                    + options.threads()
-                    + " float32 "
-                    + BUILD;
-        }
+        return device.fingerprint()
+                + " libtorch/"
+                + libtorchVersion()
+                + " threads/"
+                + options.threads()
+                + " "
+                + BUILD;
     }
 
     private static String libtorchVersion() {
@@ -234,13 +266,28 @@ public final class Engine implements AutoCloseable {
         }
     }
 
+    /** What it computes on. */
+    public Device.Kind deviceKind() {
+        return device.kind();
+    }
+
+    /** What it computes in. */
+    public Precision precision() {
+        return device.precision();
+    }
+
+    /** Numbers in the weights that are loaded. */
+    public long parameters() {
+        return transformer.parameters() + decoder.parameters() + textEncoder.parameters();
+    }
+
     /** Bytes of weights and of the sessions on the device. */
     public long deviceBytesUsed() {
-        return device.used();
+        return budget.used();
     }
 
     public long deviceBytesLimit() {
-        return device.limit();
+        return budget.limit();
     }
 
     /** Bytes of suspended sessions. */
@@ -271,15 +318,49 @@ public final class Engine implements AutoCloseable {
     public EngineSession open(SessionParameters parameters)
             throws DoesNotFitException, InvalidPromptException {
         long[] ids = tokens(parameters.prompt());
-        device.reserve(description.sessionBytes(), "session " + parameters.uid());
+        reserve(parameters.uid());
         try {
             EngineSession session = new EngineSession(this, parameters, ids);
             sessions.add(session);
             return session;
         } catch (RuntimeException e) {
-            device.release(description.sessionBytes());
+            budget.release(description.sessionBytes());
             throw e;
         }
+    }
+
+    /** Promises a session's memory; waits for those that are leaving where it needs theirs. */
+    void reserve(String uid) {
+        settle();
+        while (!leaving.isEmpty() && description.sessionBytes() > budget.limit() - budget.used()) {
+            leaving.iterator().next().settle();
+        }
+        budget.reserve(description.sessionBytes(), "session " + uid);
+    }
+
+    void leaving(EngineSession session) {
+        leaving.add(session);
+    }
+
+    void moved(EngineSession session) {
+        leaving.remove(session);
+    }
+
+    /**
+     * Gives back the memory of sessions that have left the device since. Never waits; to be called
+     * between steps while sessions leave.
+     */
+    public void settle() {
+        for (EngineSession session : List.copyOf(leaving)) {
+            if (!session.moving()) {
+                session.settle();
+            }
+        }
+    }
+
+    /** Whether states are on their way off the device. */
+    public boolean settling() {
+        return !leaving.isEmpty();
     }
 
     /**
@@ -331,7 +412,7 @@ public final class Engine implements AutoCloseable {
         if (encoder == null) {
             try {
                 Path config = folder.resolve("vae").resolve("config.json");
-                encoder = VideoEncoder.load(folder, VaeConfig.read(config));
+                encoder = VideoEncoder.load(device, folder, VaeConfig.read(config));
             } catch (ModelException e) {
                 throw new InvalidImageException(
                         "model " + settings.name() + " has no usable encoder: " + e.getMessage(),
@@ -552,7 +633,11 @@ public final class Engine implements AutoCloseable {
         return pool;
     }
 
-    MemoryBudget device() {
+    MemoryBudget budget() {
+        return budget;
+    }
+
+    Device device() {
         return device;
     }
 
@@ -560,9 +645,20 @@ public final class Engine implements AutoCloseable {
         return host;
     }
 
-    /** Memory of decoders that left the device, for the next that comes back: one at most. */
-    Deque<Tensor[]> spareDecoders() {
-        return spareDecoders;
+    /** Keeps a cache's memory for the next session: fresh pages cost more than the copy. */
+    void spareDecoder(Tensor memory) {
+        if (spareDecoder == null) {
+            spareDecoder = memory;
+        } else {
+            memory.close();
+        }
+    }
+
+    /** Memory of a decoder's cache, or null. */
+    Tensor spareDecoder() {
+        Tensor memory = spareDecoder;
+        spareDecoder = null;
+        return memory;
     }
 
     void closed(EngineSession session) {
@@ -575,13 +671,10 @@ public final class Engine implements AutoCloseable {
     /** Frees memory that is kept for the next session that leaves the device or comes back. */
     private void trim() {
         host.trim();
-        spareDecoders.forEach(
-                set -> {
-                    for (Tensor tensor : set) {
-                        tensor.close();
-                    }
-                });
-        spareDecoders.clear();
+        if (spareDecoder != null) {
+            spareDecoder.close();
+            spareDecoder = null;
+        }
     }
 
     @Override
@@ -599,5 +692,6 @@ public final class Engine implements AutoCloseable {
         transformer.close();
         textEncoder.close();
         tokenizer.close();
+        device.close();
     }
 }

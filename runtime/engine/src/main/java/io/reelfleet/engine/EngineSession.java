@@ -6,6 +6,8 @@ import io.reelfleet.engine.model.CrossContext;
 import io.reelfleet.engine.model.FewStepSchedule;
 import io.reelfleet.engine.model.StepItem;
 import io.reelfleet.engine.model.StreamingCache;
+import io.reelfleet.engine.tensor.Device;
+import io.reelfleet.engine.tensor.Precision;
 import io.reelfleet.engine.tensor.Tensors;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -17,11 +19,14 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
 import java.util.stream.LongStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.InferenceMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -85,6 +90,15 @@ public final class EngineSession implements AutoCloseable {
 
     private boolean lost;
     private boolean closed;
+
+    /** The copy of the state that is on its way; null where none is. */
+    private Device.Transfer transfer;
+
+    /** What is left to do when it is done. */
+    private Runnable whenMoved;
+
+    /** The newest decode beside the steps; null where none was begun. */
+    private CompletableFuture<GeneratedChunk> decoding;
 
     /** Where a session's noise comes from; tests inject that of a reference. */
     interface NoiseFeed {
@@ -278,7 +292,7 @@ public final class EngineSession implements AutoCloseable {
 
     private Tensor noiseTensor(int at) {
         int[] shape = engine.latentShape();
-        return Tensors.of(noise.noise(chunk, at), shape[0], shape[1], shape[2], shape[3]);
+        return engine.device().of(noise.noise(chunk, at), shape[0], shape[1], shape[2], shape[3]);
     }
 
     private void applyPrompt() {
@@ -386,33 +400,66 @@ public final class EngineSession implements AutoCloseable {
         }
     }
 
-    /** Decodes the finished chunk. */
+    /** Decodes the finished chunk now. */
     private void decodeFinished() {
+        awaitDecode();
+        Tensor latent = finished;
+        finished = null;
+        remember(chunk - 1, latent);
+        ready = decoded(latent, chunk - 1, transformerSeconds);
+    }
+
+    /**
+     * Begins to decode the chunk that {@link #step} announced, beside the steps that follow: the
+     * session's next chunk may begin meanwhile. Chunks come in their order.
+     *
+     * @return completed on a thread of the engine's own
+     */
+    public CompletableFuture<GeneratedChunk> decodeBeside() {
+        requireOpen();
+        if (finished == null) {
+            throw new IllegalStateException("session " + parameters.uid() + " has no chunk ready");
+        }
+        awaitDecode();
+        Tensor latent = finished;
+        finished = null;
+        long number = chunk - 1;
+        double seconds = transformerSeconds;
+        remember(number, latent);
+        decoding = engine.device().decode(() -> decoded(latent, number, seconds));
+        return decoding;
+    }
+
+    private GeneratedChunk decoded(Tensor latent, long number, double seconds) {
         long start = System.nanoTime();
-        VideoFrames video;
-        try (InferenceMode _ = new InferenceMode(true);
+        Device device = engine.device();
+        try (latent;
+                InferenceMode _ = new InferenceMode(true);
                 PointerScope _ = new PointerScope()) {
-            Tensor decoded = engine.decoder().decode(finished, decoder);
-            Tensor rgb = engine.decoder().rgb(decoded);
-            video =
+            Tensor decoded = engine.decoder().decode(latent, decoder);
+            Tensor rgb = device.toHost(engine.decoder().rgb(decoded));
+            VideoFrames video =
                     new VideoFrames(
                             (int) rgb.size(2),
                             (int) rgb.size(1),
                             (int) rgb.size(0),
                             Tensors.toBytes(rgb));
+            return new GeneratedChunk(
+                    number,
+                    number * engine.settings().framesPerChunk(),
+                    new LatentTensor(engine.latentShape(), Tensors.toBytes(device.toHost(latent))),
+                    video,
+                    seconds,
+                    (System.nanoTime() - start) / 1e9);
         }
-        double decodeSeconds = (System.nanoTime() - start) / 1e9;
-        long number = chunk - 1;
-        remember(number, finished);
-        ready =
-                new GeneratedChunk(
-                        number,
-                        number * engine.settings().framesPerChunk(),
-                        new LatentTensor(engine.latentShape(), Tensors.toBytes(finished)),
-                        video,
-                        transformerSeconds,
-                        decodeSeconds);
-        dropFinished();
+    }
+
+    /** Nothing of this session is being decoded after this. Whoever has the future hears of it. */
+    private void awaitDecode() {
+        if (decoding != null) {
+            decoding.handle((chunk, error) -> null).join();
+            decoding = null;
+        }
     }
 
     private void dropFinished() {
@@ -424,7 +471,10 @@ public final class EngineSession implements AutoCloseable {
 
     /** The latents of the chunk that {@link #step} announced, which is not decoded. */
     float[] takeLatents() {
-        float[] values = Tensors.floats(finished);
+        float[] values;
+        try (PointerScope _ = new PointerScope()) {
+            values = Tensors.floats(engine.device().toHost(finished));
+        }
         remember(chunk - 1, finished);
         dropFinished();
         return values;
@@ -477,57 +527,152 @@ public final class EngineSession implements AutoCloseable {
      * @throws DoesNotFitException if the host's limit is reached; nothing has changed then
      */
     public void suspend() {
+        suspend(copies -> engine.device().copy(copies));
+    }
+
+    /**
+     * As {@link #suspend}, beside the steps of other sessions: device memory is free once the copy
+     * is done, which {@link Engine#settle} finds out.
+     */
+    public void beginSuspend() {
+        suspend(
+                copies -> {
+                    transfer = engine.device().copyBeside(copies);
+                    engine.leaving(this);
+                });
+    }
+
+    private void suspend(Consumer<List<Device.Copy>> copy) {
         requireOpen();
+        settle();
         if (suspended) {
             return;
         }
+        awaitDecode();
         if (finished != null) {
             decodeFinished();
         }
+        Parts device = new Parts(prompt, negative, latents, null);
         long bytes =
                 caches().stream().mapToLong(KvCache::hostBytes).sum()
-                        + decoder.bytes()
-                        + (prompt == null ? 0 : prompt.bytes())
-                        + (negative == null ? 0 : negative.bytes())
-                        + (latents == null ? 0 : Tensors.bytes(latents));
-        parked = engine.host().park(parameters.uid(), bytes, new Views());
-        caches().forEach(each -> each.suspend(parked));
-        decoder.suspend(parked, engine.spareDecoders());
-        if (prompt != null) {
-            prompt = prompt.suspended(parked);
+                        + HostTier.room(decoder.bytes())
+                        + (prompt == null ? 0 : HostTier.room(prompt.bytes()))
+                        + (negative == null ? 0 : HostTier.room(negative.bytes()))
+                        + (latents == null ? 0 : HostTier.room(Tensors.bytes(latents)));
+        parked = engine.host().park(parameters.uid(), bytes, new Views(device));
+        try (PointerScope _ = new PointerScope()) {
+            List<Device.Copy> copies = new ArrayList<>();
+            caches().forEach(each -> each.suspend(parked, copies));
+            Tensor decoderMemory = decoder.bind(parked);
+            copies.add(new Device.Copy(decoderMemory, decoder.memory()));
+            bindRest(device);
+            device.copies(new Parts(prompt, negative, latents, null), copies);
+            suspended = true;
+            whenMoved =
+                    () -> {
+                        caches().forEach(KvCache::left);
+                        engine.spareDecoder(decoderMemory);
+                        device.close();
+                        engine.budget().release(engine.model().sessionBytes());
+                    };
+            copy.accept(copies);
         }
-        if (negative != null) {
-            negative = negative.suspended(parked);
+        if (transfer == null) {
+            moved();
         }
-        if (latents != null) {
-            Tensor old = latents;
-            latents = parked.next(Tensors.shape(old));
-            Tensors.copy(old, latents);
-            old.close();
+    }
+
+    /** Prompts and latents in host memory: views of what they were. */
+    private void bindRest(Parts was) {
+        if (was.prompt() != null) {
+            prompt = was.prompt().bound(parked);
         }
-        engine.device().release(engine.model().sessionBytes());
-        suspended = true;
+        if (was.negative() != null) {
+            negative = was.negative().bound(parked);
+        }
+        if (was.latents() != null) {
+            latents = parked.next(torch.ScalarType.Float, shapeOfLatents());
+        }
+    }
+
+    private long[] shapeOfLatents() {
+        int[] shape = engine.latentShape();
+        return new long[] {shape[0], shape[1], shape[2], shape[3]};
+    }
+
+    /** What of a state is in tensors of its own; null where there is none. */
+    private record Parts(
+            CrossContext prompt, CrossContext negative, Tensor latents, Tensor decoderMemory) {
+        /** Adds the copies from these to {@code others}. */
+        void copies(Parts others, List<Device.Copy> copies) {
+            if (prompt != null) {
+                copies.add(new Device.Copy(prompt.memory(), others.prompt.memory()));
+            }
+            if (negative != null) {
+                copies.add(new Device.Copy(negative.memory(), others.negative.memory()));
+            }
+            if (latents != null) {
+                copies.add(new Device.Copy(latents, others.latents));
+            }
+        }
+
+        void close() {
+            if (prompt != null) {
+                prompt.close();
+            }
+            if (negative != null) {
+                negative.close();
+            }
+            if (latents != null) {
+                latents.close();
+            }
+            if (decoderMemory != null) {
+                decoderMemory.close();
+            }
+        }
+    }
+
+    /** Whether a copy of this session's state is on its way and not done. */
+    boolean moving() {
+        return transfer != null && !transfer.done();
+    }
+
+    /** Waits for the copy of this session's state, where one is on its way. */
+    void settle() {
+        if (transfer != null) {
+            transfer.await();
+            transfer = null;
+            moved();
+        }
+    }
+
+    private void moved() {
+        engine.moved(this);
+        Runnable last = whenMoved;
+        whenMoved = null;
+        last.run();
     }
 
     /** What the session holds of its parked state: views of host memory, while it is there. */
     private final class Views implements HostTier.Owner {
-        private final boolean hasPrompt = prompt != null;
-        private final boolean hasNegative = negative != null;
-        private final boolean hasLatents = latents != null;
+        /** Which parts there are; they are closed, but their shapes say enough. */
+        private final boolean hasPrompt;
+
+        private final boolean hasNegative;
+        private final boolean hasLatents;
+
+        Views(Parts parts) {
+            hasPrompt = parts.prompt() != null;
+            hasNegative = parts.negative() != null;
+            hasLatents = parts.latents() != null;
+        }
 
         @Override
         public void leaves() {
+            settle();
             caches().forEach(KvCache::closeHost);
-            decoder.unbind();
-            if (hasPrompt) {
-                prompt.close();
-            }
-            if (hasNegative) {
-                negative.close();
-            }
-            if (hasLatents) {
-                latents.close();
-            }
+            decoder.close();
+            new Parts(prompt, negative, latents, null).close();
             away = true;
         }
 
@@ -542,20 +687,13 @@ public final class EngineSession implements AutoCloseable {
                 negative = boundContext();
             }
             if (hasLatents) {
-                int[] shape = engine.latentShape();
-                latents = parked.next(shape[0], shape[1], shape[2], shape[3]);
+                latents = parked.next(torch.ScalarType.Float, shapeOfLatents());
             }
             away = false;
         }
 
         private CrossContext boundContext() {
-            var config = engine.transformer().config();
-            return CrossContext.bound(
-                    parked,
-                    config.layers(),
-                    engine.settings().textLen(),
-                    config.heads(),
-                    config.headDim());
+            return engine.transformer().boundCross(parked, engine.settings().textLen());
         }
 
         @Override
@@ -591,42 +729,87 @@ public final class EngineSession implements AutoCloseable {
      */
     public void resume() {
         requireOpen();
+        settle();
+        if (suspended) {
+            bringNear();
+            resume(copies -> engine.device().copy(copies));
+        }
+    }
+
+    /**
+     * Goes on with coming back to the device, without waiting for files or copies: begins the next
+     * of them where none is under way.
+     *
+     * @return true once the session can step; call it again until then
+     * @throws DoesNotFitException if the device has no room; the session stays suspended
+     * @throws IllegalStateException if the state is {@link #lost}
+     */
+    public boolean tryResume() {
+        requireOpen();
+        if (moving()) {
+            return false;
+        }
+        settle();
         if (!suspended) {
-            return;
+            return true;
+        }
+        requireKept();
+        if (!engine.host().near(parked)) {
+            engine.host().prefetch(parked);
+            if (engine.host().reading(parked)) {
+                return false;
+            }
         }
         bringNear();
-        engine.device().reserve(engine.model().sessionBytes(), "session " + parameters.uid());
-        try {
-            caches().forEach(KvCache::resume);
-        } catch (DoesNotFitException e) {
-            engine.device().release(engine.model().sessionBytes());
-            throw e;
+        resume(copies -> transfer = engine.device().copyBeside(copies));
+        return transfer == null;
+    }
+
+    private void resume(Consumer<List<Device.Copy>> copy) {
+        engine.reserve(parameters.uid());
+        engine.host().pin(parked);
+        Device device = engine.device();
+        try (PointerScope _ = new PointerScope()) {
+            List<Device.Copy> copies = new ArrayList<>();
+            caches().forEach(each -> each.resume(copies));
+            Tensor hostMemory = decoder.onDevice(engine.spareDecoder());
+            copies.add(new Device.Copy(hostMemory, decoder.memory()));
+            Parts host = new Parts(prompt, negative, latents, hostMemory);
+            prompt = prompt == null ? null : prompt.onDevice(device);
+            negative = negative == null ? null : negative.onDevice(device);
+            latents =
+                    latents == null
+                            ? null
+                            : Tensors.owned(() -> device.zeroFloats(shapeOfLatents()));
+            host.copies(new Parts(prompt, negative, latents, null), copies);
+            whenMoved =
+                    () -> {
+                        caches().forEach(KvCache::arrived);
+                        host.close();
+                        engine.host().release(parked);
+                        parked = null;
+                        suspended = false;
+                    };
+            copy.accept(copies);
         }
-        decoder.resume(engine.spareDecoders());
-        if (prompt != null) {
-            prompt = prompt.resumed();
+        if (transfer == null) {
+            moved();
         }
-        if (negative != null) {
-            negative = negative.resumed();
-        }
-        if (latents != null) {
-            Tensor host = latents;
-            latents = Tensors.owned(host::clone);
-            host.close();
-        }
-        engine.host().release(parked);
-        parked = null;
-        suspended = false;
     }
 
     /** A suspended session's state is in host memory after this. */
     private void bringNear() {
+        settle();
         if (suspended) {
-            if (lost) {
-                throw new IllegalStateException(
-                        "the state of session " + parameters.uid() + " was given up: rebuild it");
-            }
+            requireKept();
             engine.host().load(parked);
+        }
+    }
+
+    private void requireKept() {
+        if (lost) {
+            throw new IllegalStateException(
+                    "the state of session " + parameters.uid() + " was given up: rebuild it");
         }
     }
 
@@ -683,6 +866,8 @@ public final class EngineSession implements AutoCloseable {
      */
     public void rebuild(long nextChunk, List<StoredChunk> lastChunks) {
         requireOpen();
+        settle();
+        awaitDecode();
         if (suspended) {
             throw new IllegalStateException("session " + parameters.uid() + " is suspended");
         }
@@ -782,14 +967,14 @@ public final class EngineSession implements AutoCloseable {
         caches().forEach(KvCache::commitChunk);
     }
 
-    private static Tensor tensor(LatentTensor latents) {
+    private Tensor tensor(LatentTensor latents) {
         int[] shape = latents.shape();
         float[] values = new float[latents.float32LittleEndian().length / Float.BYTES];
         java.nio.ByteBuffer.wrap(latents.float32LittleEndian())
                 .order(java.nio.ByteOrder.LITTLE_ENDIAN)
                 .asFloatBuffer()
                 .get(values);
-        return Tensors.of(values, shape[0], shape[1], shape[2], shape[3]);
+        return engine.device().of(values, shape[0], shape[1], shape[2], shape[3]);
     }
 
     private void discardChunk() {
@@ -803,7 +988,7 @@ public final class EngineSession implements AutoCloseable {
 
     /** Bytes of the session's state: on the device, or in host memory while it is suspended. */
     public long stateBytes() {
-        return suspended ? parked.bytes() : engine.model().sessionBytes();
+        return suspended && parked != null ? parked.bytes() : engine.model().sessionBytes();
     }
 
     KvCache cache() {
@@ -814,6 +999,7 @@ public final class EngineSession implements AutoCloseable {
 
     StatePosition position() {
         requireOpen();
+        awaitDecode();
         requireTaken();
         if (unguided != null) {
             throw new IllegalStateException(
@@ -834,6 +1020,7 @@ public final class EngineSession implements AutoCloseable {
 
     List<StateRecord> records() {
         requireOpen();
+        awaitDecode();
         bringNear();
         List<StateRecord> records = new ArrayList<>();
         for (long frame : cache.cachedFrames()) {
@@ -863,12 +1050,19 @@ public final class EngineSession implements AutoCloseable {
     }
 
     private StateRecord pageRecord(long frame, int layer) {
-        long numbers = cache.pageBytes() / Float.BYTES;
+        long numbers = cache.pageBytes() / engine.device().precision().bytes();
         return record("kv/" + frame + "/" + layer, 0, List.of(2L, numbers / 2), numbers);
     }
 
-    private static StateRecord record(String name, long version, List<Long> shape, long numbers) {
-        return new StateRecord(name, version, "F32", shape, numbers * Float.BYTES);
+    private StateRecord record(String name, long version, List<Long> shape, long numbers) {
+        Precision precision = precisionOf(name);
+        return new StateRecord(
+                name, version, precision.dtype(), shape, numbers * precision.bytes());
+    }
+
+    /** Latents are float32 whatever the engine computes in. */
+    private Precision precisionOf(String name) {
+        return name.equals("latents") ? Precision.FP32 : engine.device().precision();
     }
 
     void copyRecord(StateRecord record, MemorySegment into) {
@@ -886,10 +1080,17 @@ public final class EngineSession implements AutoCloseable {
         }
         long at = 0;
         for (Tensor tensor : tensors(parts, prompt)) {
-            MemorySegment from = Tensors.memory(tensor);
-            MemorySegment.copy(from, 0, into, at, from.byteSize());
-            at += from.byteSize();
+            long bytes = Tensors.bytes(tensor);
+            try (PointerScope _ = new PointerScope()) {
+                engine.device().read(flat(tensor), into.asSlice(at, bytes));
+            }
+            at += bytes;
         }
+    }
+
+    /** The numbers as they lie in memory: a prompt's keys and values are seen turned. */
+    private static Tensor flat(Tensor tensor) {
+        return tensor.is_contiguous() ? tensor : tensor.transpose(1, 2);
     }
 
     /** The tensors of a record that is no page, one after the other. */
@@ -907,8 +1108,10 @@ public final class EngineSession implements AutoCloseable {
 
     void placeRecord(StateRecord record, MemorySegment from) throws StateMismatchException {
         try {
-            if (!record.dtype().equals("F32")) {
-                throw new IllegalArgumentException("its type is " + record.dtype() + ", not F32");
+            String dtype = precisionOf(record.name()).dtype();
+            if (!record.dtype().equals(dtype)) {
+                throw new IllegalArgumentException(
+                        "its type is " + record.dtype() + ", not " + dtype);
             }
             String[] parts = record.name().split("/");
             if (parts[0].equals("kv")) {
@@ -924,9 +1127,7 @@ public final class EngineSession implements AutoCloseable {
             if (parts[0].equals("cross") && prompt == null) {
                 prompt = engine.transformer().emptyCross(engine.settings().textLen());
             } else if (parts[0].equals("latents") && latents == null) {
-                int[] shape = engine.latentShape();
-                latents =
-                        Tensors.owned(() -> Tensors.zeros(shape[0], shape[1], shape[2], shape[3]));
+                latents = Tensors.owned(() -> engine.device().zeroFloats(shapeOfLatents()));
             }
             List<Tensor> into = tensors(parts, prompt);
             long bytes = into.stream().mapToLong(Tensors::bytes).sum();
@@ -936,9 +1137,11 @@ public final class EngineSession implements AutoCloseable {
             }
             long at = 0;
             for (Tensor tensor : into) {
-                MemorySegment memory = Tensors.memory(tensor);
-                MemorySegment.copy(from, at, memory, 0, memory.byteSize());
-                at += memory.byteSize();
+                long size = Tensors.bytes(tensor);
+                try (PointerScope _ = new PointerScope()) {
+                    engine.device().write(from.asSlice(at, size), flat(tensor));
+                }
+                at += size;
             }
         } catch (IllegalArgumentException | IllegalStateException | IndexOutOfBoundsException e) {
             throw new StateMismatchException(
@@ -1010,6 +1213,8 @@ public final class EngineSession implements AutoCloseable {
         if (closed) {
             return;
         }
+        settle();
+        awaitDecode();
         closed = true;
         dropFinished();
         forgetRecent();
@@ -1033,7 +1238,7 @@ public final class EngineSession implements AutoCloseable {
         if (suspended) {
             engine.host().release(parked);
         } else {
-            engine.device().release(engine.model().sessionBytes());
+            engine.budget().release(engine.model().sessionBytes());
         }
         engine.closed(this);
     }

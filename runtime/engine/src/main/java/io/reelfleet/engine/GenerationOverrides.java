@@ -10,6 +10,7 @@ package io.reelfleet.engine;
  * @param windowFrames latent frames a chunk attends to, itself and the sink included
  * @param sinkFrames first latent frames of a session that never leave the window
  * @param positions where RoPE places cached frames
+ * @param framesPerChunk latent frames per chunk
  */
 public record GenerationOverrides(
         Integer width,
@@ -18,7 +19,20 @@ public record GenerationOverrides(
         Integer steps,
         Integer windowFrames,
         Integer sinkFrames,
-        KvPositions positions) {
+        KvPositions positions,
+        Integer framesPerChunk) {
+    /** With the model folder's frames per chunk. */
+    public GenerationOverrides(
+            Integer width,
+            Integer height,
+            Integer fps,
+            Integer steps,
+            Integer windowFrames,
+            Integer sinkFrames,
+            KvPositions positions) {
+        this(width, height, fps, steps, windowFrames, sinkFrames, positions, null);
+    }
+
     /** Keeps everything as the model folder says. */
     public static GenerationOverrides none() {
         return new GenerationOverrides(null, null, null, null, null, null, null);

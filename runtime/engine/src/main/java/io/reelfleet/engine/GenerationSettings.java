@@ -62,7 +62,7 @@ record GenerationSettings(
 
     static GenerationSettings read(Path folder, GenerationOverrides overrides)
             throws ModelException {
-        return read(folder, overrides, null);
+        return read(folder, overrides, overrides.framesPerChunk());
     }
 
     /**
@@ -72,7 +72,11 @@ record GenerationSettings(
             throws ModelException {
         Path file = folder.resolve("reelfleet.json");
         Json json = Files.exists(file) ? Json.read(file) : Json.absent(file);
-        int framesPerChunk = or(frames, json.integer("frames_per_chunk", 1, 64, 3));
+        int framesPerChunk =
+                positive(
+                        file,
+                        "frames_per_chunk",
+                        or(frames, json.integer("frames_per_chunk", 1, 64, 3)));
         int window = or(overrides.windowFrames(), json.integer("window_frames", 1, MAX_WINDOW, 21));
         int sink = or(overrides.sinkFrames(), json.integer("sink_frames", 0, MAX_WINDOW, 0));
         if (window > MAX_WINDOW || sink < 0 || window < sink + framesPerChunk) {

@@ -11,6 +11,7 @@ import io.reelfleet.engine.model.StreamingCache;
 import io.reelfleet.engine.model.TransformerConfig;
 import io.reelfleet.engine.model.VaeConfig;
 import io.reelfleet.engine.model.VideoEncoder;
+import io.reelfleet.engine.tensor.Device;
 import io.reelfleet.engine.tensor.Tensors;
 import io.reelfleet.engine.weights.Json;
 import io.reelfleet.engine.weights.Weights;
@@ -287,7 +288,8 @@ public final class ModelVerify {
         }
         VaeConfig config = VaeConfig.read(folder.resolve("vae").resolve("config.json"));
         try (PointerScope _ = new PointerScope();
-                VideoEncoder encoder = VideoEncoder.load(folder, config)) {
+                Device device = Device.cpu();
+                VideoEncoder encoder = VideoEncoder.load(device, folder, config)) {
             compare(
                     "vae.encode.output",
                     encoder.encode(expected.raw("vae.encode.input").squeeze(0)));
@@ -308,14 +310,17 @@ public final class ModelVerify {
             return;
         }
         try (PointerScope _ = new PointerScope();
+                Device device = Device.cpu();
                 CausalVideoTransformer transformer =
                         CausalVideoTransformer.loadFrom(
+                                device,
                                 original,
                                 originalConfig(original),
                                 settings.latentHeight(),
                                 settings.latentWidth());
                 PagePool pool =
                         new PagePool(
+                                device,
                                 frames * transformer.config().layers(),
                                 transformer.tokensPerFrame(),
                                 transformer.config().dim());

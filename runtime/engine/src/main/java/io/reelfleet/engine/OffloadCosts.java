@@ -2,6 +2,7 @@ package io.reelfleet.engine;
 
 import io.reelfleet.engine.cache.HostTier;
 import io.reelfleet.engine.model.StreamingCache;
+import io.reelfleet.engine.tensor.Device;
 import io.reelfleet.engine.tensor.Tensors;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -10,9 +11,11 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.InferenceMode;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -67,7 +70,7 @@ public record OffloadCosts(
         OffloadCosts costs =
                 new OffloadCosts(
                         engine.model().sessionBytes(),
-                        copyRate(),
+                        copyRate(engine.device()),
                         folder == null ? 0 : fileRate(folder),
                         engine.batchCap().secondsPerSession().getOrDefault(1, 0.0),
                         replayChunks,
@@ -87,13 +90,14 @@ public record OffloadCosts(
         return String.format(java.util.Locale.ROOT, "%.3f", seconds);
     }
 
-    private static double copyRate() {
-        try (Tensor from = Tensors.owned(() -> Tensors.zeros(SAMPLE_BYTES / Float.BYTES));
-                Tensor to = Tensors.owned(() -> Tensors.zeros(SAMPLE_BYTES / Float.BYTES))) {
+    private static double copyRate(Device device) {
+        try (Tensor from = Tensors.owned(() -> device.zeroFloats(SAMPLE_BYTES / Float.BYTES));
+                Tensor bytes = device.hostMemory(SAMPLE_BYTES);
+                Tensor to = Tensors.owned(() -> bytes.view(torch.ScalarType.Float))) {
             double best = Double.MAX_VALUE;
             for (int i = 0; i <= ROUNDS; i++) {
                 long start = System.nanoTime();
-                Tensors.copy(from, to);
+                device.copy(List.of(new Device.Copy(from, to)));
                 best = Math.min(best, (System.nanoTime() - start) / 1e9);
             }
             return SAMPLE_BYTES / best;
@@ -142,11 +146,12 @@ public record OffloadCosts(
         try (InferenceMode _ = new InferenceMode(true);
                 PointerScope _ = new PointerScope();
                 StreamingCache state = engine.decoder().newState()) {
-            Tensor latents = Tensors.zeros(shape[0], shape[1], shape[2], shape[3]);
+            Tensor latents = engine.device().zeroFloats(shape[0], shape[1], shape[2], shape[3]);
             double best = Double.MAX_VALUE;
             for (int i = 0; i < 2; i++) {
                 long start = System.nanoTime();
                 engine.decoder().decode(latents, state);
+                engine.device().await();
                 best = Math.min(best, (System.nanoTime() - start) / 1e9);
             }
             return best;

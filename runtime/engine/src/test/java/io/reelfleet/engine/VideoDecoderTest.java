@@ -6,6 +6,7 @@ import io.reelfleet.engine.model.RandomModel;
 import io.reelfleet.engine.model.StreamingCache;
 import io.reelfleet.engine.model.VaeConfig;
 import io.reelfleet.engine.model.VideoDecoder;
+import io.reelfleet.engine.tensor.Device;
 import io.reelfleet.engine.tensor.Tensors;
 import java.nio.file.Path;
 import org.bytedeco.javacpp.PointerScope;
@@ -31,7 +32,8 @@ class VideoDecoderTest {
     }
 
     private static VideoDecoder decoder() throws ModelException {
-        return VideoDecoder.load(folder, VaeConfig.read(folder.resolve("vae/config.json")), 4, 4);
+        return VideoDecoder.load(
+                Device.cpu(), folder, VaeConfig.read(folder.resolve("vae/config.json")), 4, 4);
     }
 
     @Test

@@ -59,6 +59,9 @@ class Worker implements LoopListener {
     /** Opens the store and begins to load the model; commands are answered from now on. */
     void start(WorkerSettings current, String endpoint) {
         settings = current;
+        // Both are read before anything is loaded, so that a wrong one stops the start.
+        current.device();
+        current.precision();
         try {
             store = ChunkStores.open(current.store());
         } catch (StoreException e) {
@@ -127,7 +130,9 @@ class Worker implements LoopListener {
                                 settings.deviceMemory(),
                                 settings.hostMemory(),
                                 settings.overrides(),
-                                spillFolder()));
+                                spillFolder(),
+                                settings.device(),
+                                settings.precision()));
         String revision = engine.model().revision();
         if (settings.modelRevision().isPresent()
                 && !settings.modelRevision().get().equals(revision)) {

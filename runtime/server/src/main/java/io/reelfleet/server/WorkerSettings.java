@@ -1,6 +1,8 @@
 package io.reelfleet.server;
 
 import io.reelfleet.engine.GenerationOverrides;
+import io.reelfleet.engine.tensor.Device;
+import io.reelfleet.engine.tensor.Precision;
 import io.reelfleet.process.StartupProblem;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
@@ -8,6 +10,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.NoSuchElementException;
 import java.util.Optional;
+import java.util.function.Supplier;
 import org.eclipse.microprofile.config.Config;
 import org.eclipse.microprofile.config.ConfigProvider;
 
@@ -117,6 +120,26 @@ record WorkerSettings(Config config) {
         return text("reelfleet.worker.spill-dir").map(Path::of);
     }
 
+    /** What computes: cpu unless it is set. */
+    Device.Kind device() {
+        String name = "reelfleet.worker.device";
+        return choice(() -> Device.Kind.of(name, text(name).orElse("cpu")));
+    }
+
+    /** Of weights, activations and state: fp32 unless it is set. */
+    Precision precision() {
+        String name = "reelfleet.model.precision";
+        return choice(() -> Precision.of(name, text(name).orElse("fp32")));
+    }
+
+    private static <T> T choice(Supplier<T> parse) {
+        try {
+            return parse.get();
+        } catch (IllegalArgumentException e) {
+            throw new StartupProblem(e.getMessage(), e);
+        }
+    }
+
     /** How many sessions a step takes together; 0: as many as gain on this machine. */
     int batch() {
         return number("reelfleet.worker.batch", 0, 0);
@@ -131,7 +154,8 @@ record WorkerSettings(Config config) {
                 override("reelfleet.model.steps"),
                 override("reelfleet.model.window-frames"),
                 override("reelfleet.model.sink-frames"),
-                null);
+                null,
+                override("reelfleet.model.frames-per-chunk"));
     }
 
     private Integer override(String name) {

@@ -92,6 +92,10 @@ public final class PoolDefinitions {
         put(keys, "reelfleet.model.fps", model.fps());
         put(keys, "reelfleet.model.window-frames", model.windowFrames());
         put(keys, "reelfleet.model.sink-frames", model.sinkFrames());
+        put(
+                keys,
+                "reelfleet.worker.device",
+                spec.runtime().device().name().toLowerCase(java.util.Locale.ROOT));
         put(keys, "reelfleet.worker.threads", spec.runtime().threads());
         put(keys, "reelfleet.worker.latency-target", spec.latency().target());
         put(keys, "reelfleet.worker.idle-timeout", spec.offload().idleTimeout());

@@ -7,7 +7,10 @@ import org.bytedeco.pytorch.Tensor;
 
 /** Frames that left the window, in host memory, found again by likeness. */
 final class FrameBank implements AutoCloseable {
-    /** A frame: its likeness, and the pages of all its layers {@code [layers, tokens x dim]}. */
+    /**
+     * A frame: its likeness, and the pages of all its layers in host memory {@code [layers, tokens
+     * x dim]}.
+     */
     record Kept(long frame, float[] likeness, Tensor keys, Tensor values) {
         private void close() {
             keys.close();

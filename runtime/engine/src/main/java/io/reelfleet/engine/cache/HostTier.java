@@ -1,6 +1,7 @@
 package io.reelfleet.engine.cache;
 
 import io.reelfleet.engine.DoesNotFitException;
+import io.reelfleet.engine.tensor.Device;
 import io.reelfleet.engine.tensor.Tensors;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -19,6 +20,7 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -41,6 +43,11 @@ public final class HostTier implements AutoCloseable {
 
         /** The state was given up; only a rebuild brings it back. */
         void isLost();
+    }
+
+    /** Bytes that a tensor of so many takes here: each begins at a cache line. */
+    public static long room(long bytes) {
+        return Math.ceilDiv(bytes, LINE) * LINE;
     }
 
     /** What happens to a state that host memory has no room for. */
@@ -72,15 +79,15 @@ public final class HostTier implements AutoCloseable {
         }
 
         /** The next tensor of the state, as a view of host memory; the caller owns it. */
-        public Tensor next(long... shape) {
-            long numbers = 1;
+        public Tensor next(ScalarType type, long... shape) {
+            long bytes = type == ScalarType.BFloat16 ? 2 : Float.BYTES;
             for (long size : shape) {
-                numbers *= size;
+                bytes *= size;
             }
-            long count = numbers;
+            long count = bytes;
             long from = at;
-            at += count;
-            return Tensors.owned(() -> buffer.narrow(0, from, count).view(shape));
+            at += room(bytes);
+            return Tensors.owned(() -> buffer.narrow(0, from, count).view(type).view(shape));
         }
 
         /** Views begin with the first tensor again. */
@@ -95,7 +102,9 @@ public final class HostTier implements AutoCloseable {
 
     private static final Logger LOG = LoggerFactory.getLogger(HostTier.class);
     private static final int PIECE = 16 << 20;
+    private static final int LINE = 64;
 
+    private final Device device;
     private final long limit;
     private final Path folder;
     private final long slotBytes;
@@ -114,11 +123,13 @@ public final class HostTier implements AutoCloseable {
     private long fileNumber;
 
     /**
+     * @param device whose states these are
      * @param limit bytes of host memory
      * @param slotBytes the most bytes that one state has
      * @param folder where files go; null for none: what does not fit is refused then
      */
-    public HostTier(long limit, long slotBytes, Path folder) {
+    public HostTier(Device device, long limit, long slotBytes, Path folder) {
+        this.device = device;
         this.limit = limit;
         this.slotBytes = slotBytes;
         this.folder = folder;
@@ -212,6 +223,16 @@ public final class HostTier implements AutoCloseable {
         }
         inMemory.remove(parked);
         inMemory.add(parked);
+    }
+
+    /** True while a state is on its way from its file. */
+    public boolean reading(Parked parked) {
+        return parked.reading != null;
+    }
+
+    /** A state that is being copied to the device stays in host memory until it is released. */
+    public void pin(Parked parked) {
+        inMemory.remove(parked);
     }
 
     /** True where {@link #load} would not wait. */
@@ -382,9 +403,7 @@ public final class HostTier implements AutoCloseable {
     }
 
     private Tensor buffer() {
-        return spare.isEmpty()
-                ? Tensors.owned(() -> Tensors.empty(slotBytes / Float.BYTES))
-                : spare.removeFirst();
+        return spare.isEmpty() ? device.hostMemory(slotBytes) : spare.removeFirst();
     }
 
     private void give(Parked parked) {

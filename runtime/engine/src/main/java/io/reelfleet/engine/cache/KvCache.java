@@ -1,16 +1,21 @@
 package io.reelfleet.engine.cache;
 
 import io.reelfleet.engine.KvPositions;
+import io.reelfleet.engine.tensor.Device;
+import io.reelfleet.engine.tensor.Precision;
 import io.reelfleet.engine.tensor.Tensors;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
@@ -40,7 +45,10 @@ public final class KvCache implements AutoCloseable {
 
     private final Deque<Integer> free = new ArrayDeque<>();
 
-    /** Pages of all layers, {@code layer * window + slot}; null while the state is on the host. */
+    /**
+     * Pages of all layers, {@code slot * layers + layer}: those of a frame side by side, so that
+     * whole windows are copied in few pieces. Null while the state is on the host.
+     */
     private long[] pages;
 
     /** Places of the window for frames of the bank. */
@@ -50,6 +58,10 @@ public final class KvCache implements AutoCloseable {
     private final FrameBank bank;
 
     private final Set<Long> retrieved = new HashSet<>();
+
+    /** Likeness of cached frames, on its way to the host since their chunk was done. */
+    private final Map<Long, Device.Later> likeness = new HashMap<>();
+
     private final List<Slot> chunk = new ArrayList<>();
     private Tensor pastIndex;
     private Tensor chunkIndex;
@@ -116,6 +128,7 @@ public final class KvCache implements AutoCloseable {
             if (bank != null && !bank.has(leaving.frame())) {
                 bank.add(kept(leaving));
             }
+            likeness.remove(leaving.frame());
             free.add(leaving.index());
         }
         retrieve();
@@ -151,8 +164,8 @@ public final class KvCache implements AutoCloseable {
             try (PointerScope _ = new PointerScope();
                     Tensor index = index(List.of(slot))) {
                 Tensor flat = index.reshape(-1);
-                pool.keys().index_copy_(0, flat, kept.keys());
-                pool.values().index_copy_(0, flat, kept.values());
+                pool.keys().index_copy_(0, flat, pool.device().fetched(kept.keys()));
+                pool.values().index_copy_(0, flat, pool.device().fetched(kept.values()));
             }
             frames.add(-at - 1, slot);
             retrieved.add(kept.frame());
@@ -166,17 +179,29 @@ public final class KvCache implements AutoCloseable {
             return new FrameBank.Kept(
                     slot.frame(),
                     likeness(slot),
-                    Tensors.keep(pool.keys().index_select(0, flat)),
-                    Tensors.keep(pool.values().index_select(0, flat)));
+                    pool.device().parked(pool.keys().index_select(0, flat)),
+                    pool.device().parked(pool.values().index_select(0, flat)));
         }
     }
 
-    /** A frame's likeness: the mean of its tokens' keys (before RoPE) in the last layer. */
+    /**
+     * A frame's likeness: the mean of its tokens' keys (before RoPE) in the last layer. It was
+     * asked for when the frame's chunk was done, so nothing waits for the steps here.
+     */
     private float[] likeness(Slot slot) {
+        return likeness.computeIfAbsent(slot.frame(), frame -> askLikeness(slot)).get();
+    }
+
+    private Device.Later askLikeness(Slot slot) {
         try (PointerScope _ = new PointerScope()) {
-            long page = pages[(layers - 1) * window + slot.index()];
-            return Tensors.floats(pool.keys().select(0, page).view(tokens, -1).mean(0));
+            Device device = pool.device();
+            Tensor keys = device.widened(pool.keys().select(0, page(slot.index(), layers - 1)));
+            return device.later(keys.view(tokens, -1).mean(0));
         }
+    }
+
+    private long page(int slot, int layer) {
+        return pages[slot * layers + layer];
     }
 
     /** Frames in the window that had left it and were brought back. */
@@ -197,10 +222,10 @@ public final class KvCache implements AutoCloseable {
         long[] numbers = new long[layers * slots.size()];
         for (int layer = 0; layer < layers; layer++) {
             for (int i = 0; i < slots.size(); i++) {
-                numbers[layer * slots.size() + i] = pages[layer * window + slots.get(i).index()];
+                numbers[layer * slots.size() + i] = page(slots.get(i).index(), layer);
             }
         }
-        return Tensors.owned(() -> Tensors.of(numbers, layers, slots.size()));
+        return Tensors.owned(() -> pool.device().of(numbers, layers, slots.size()));
     }
 
     private void closeIndex() {
@@ -275,6 +300,9 @@ public final class KvCache implements AutoCloseable {
     /** The chunk's pages are written: it is part of the window from now on. */
     public void commitChunk() {
         frames.addAll(chunk);
+        if (bank != null) {
+            chunk.forEach(slot -> likeness.put(slot.frame(), askLikeness(slot)));
+        }
         chunk.clear();
         closeIndex();
     }
@@ -297,13 +325,20 @@ public final class KvCache implements AutoCloseable {
 
     /** Bytes that {@link #suspend} will take on the host. */
     public long hostBytes() {
-        return (long) frames.size() * layers * pool.pageBytes();
+        return 2 * HostTier.room((long) frames.size() * layers * (pool.pageBytes() / 2));
     }
 
-    /** Copies the cached frames to host memory and gives every page back. */
-    public void suspend(HostTier.Parked to) {
+    /**
+     * Begins to leave the device: what must be copied comes to {@code copies}. The pages are kept
+     * until {@link #left}.
+     */
+    public void suspend(HostTier.Parked to, List<Device.Copy> copies) {
         bind(to);
-        copyPages(true);
+        copyPages(copies, true);
+    }
+
+    /** The copies of {@link #suspend} are done: gives every page back. */
+    public void left() {
         closeIndex();
         pool.give(pages);
         pages = null;
@@ -312,30 +347,23 @@ public final class KvCache implements AutoCloseable {
     /** Takes its part of a state in host memory: views of the cached frames. */
     public void bind(HostTier.Parked from) {
         if (!frames.isEmpty()) {
+            Precision precision = pool.device().precision();
             long rows = (long) frames.size() * layers;
-            long numbers = pool.pageBytes() / 2 / Float.BYTES;
-            hostKeys = from.next(rows, numbers);
-            hostValues = from.next(rows, numbers);
+            long numbers = pool.pageBytes() / 2 / precision.bytes();
+            hostKeys = from.next(precision.type(), rows, numbers);
+            hostValues = from.next(precision.type(), rows, numbers);
         }
     }
 
-    /**
-     * Copies all cached frames to host memory or back; there pages lie layer by layer in the order
-     * of the frames.
-     */
-    private void copyPages(boolean toHost) {
+    /** Adds the copies of all cached frames to host memory or back. */
+    private void copyPages(List<Device.Copy> copies, boolean toHost) {
         if (frames.isEmpty()) {
             return;
         }
-        long half = pool.pageBytes() / 2;
-        MemorySegment[] device = {Tensors.memory(pool.keys()), Tensors.memory(pool.values())};
-        MemorySegment[] host = {Tensors.memory(hostKeys), Tensors.memory(hostValues)};
-        long[] order = new long[layers * frames.size()];
-        int row = 0;
-        for (int layer = 0; layer < layers; layer++) {
-            for (Slot frame : frames) {
-                order[row++] = pages[layer * window + frame.index()];
-            }
+        int[] used = usedSlots();
+        long[] order = new long[layers * used.length];
+        for (int row = 0; row < order.length; row++) {
+            order[row] = page(used[row / layers], row % layers);
         }
         // Pages that lie side by side go in one copy: large ones need not read what they overwrite.
         for (int from = 0; from < order.length; ) {
@@ -343,27 +371,29 @@ public final class KvCache implements AutoCloseable {
             while (to < order.length && order[to] == order[to - 1] + 1) {
                 to++;
             }
-            for (int part = 0; part < 2; part++) {
-                long bytes = (to - from) * half;
-                if (toHost) {
-                    MemorySegment.copy(
-                            device[part], order[from] * half, host[part], from * half, bytes);
-                } else {
-                    MemorySegment.copy(
-                            host[part], from * half, device[part], order[from] * half, bytes);
-                }
+            for (boolean keys : new boolean[] {true, false}) {
+                Tensor device =
+                        (keys ? pool.keys() : pool.values()).narrow(0, order[from], to - from);
+                Tensor host = (keys ? hostKeys : hostValues).narrow(0, from, to - from);
+                copies.add(toHost ? new Device.Copy(device, host) : new Device.Copy(host, device));
             }
             from = to;
         }
     }
 
-    /**
-     * Takes pages again and copies the cached frames back; the bits are those before {@link
-     * #suspend}.
-     */
-    public void resume() {
+    /** Slots of the cached frames, rising: in host memory their pages lie in this order. */
+    private int[] usedSlots() {
+        return frames.stream().mapToInt(Slot::index).sorted().toArray();
+    }
+
+    /** Begins to come back: takes pages again; what must be copied comes to {@code copies}. */
+    public void resume(List<Device.Copy> copies) {
         pages = pool.take(layers * window);
-        copyPages(false);
+        copyPages(copies, false);
+    }
+
+    /** The copies of {@link #resume} are done; the bits are those before {@link #suspend}. */
+    public void arrived() {
         closeHost();
         index();
     }
@@ -384,6 +414,7 @@ public final class KvCache implements AutoCloseable {
         frames.forEach(slot -> free.add(slot.index()));
         frames.clear();
         retrieved.clear();
+        likeness.clear();
         if (bank != null) {
             bank.clear();
         }
@@ -405,16 +436,19 @@ public final class KvCache implements AutoCloseable {
         if (at < 0) {
             throw new IllegalStateException("latent frame " + frame + " is not cached");
         }
-        long half = pool.pageBytes() / 2;
-        // In host memory the pages lie layer by layer in the order of the frames.
+        int slot = frames.get(at).index();
         long row =
                 pages == null
-                        ? (long) layer * frames.size() + at
-                        : pages[layer * window + frames.get(at).index()];
-        MemorySegment keys = Tensors.memory(pages == null ? hostKeys : pool.keys());
-        MemorySegment values = Tensors.memory(pages == null ? hostValues : pool.values());
-        MemorySegment.copy(keys, row * half, into, 0, half);
-        MemorySegment.copy(values, row * half, into, half, half);
+                        ? (long) Arrays.binarySearch(usedSlots(), slot) * layers + layer
+                        : page(slot, layer);
+        long half = pool.pageBytes() / 2;
+        try (PointerScope _ = new PointerScope()) {
+            Device device = pool.device();
+            Tensor keys = pages == null ? hostKeys : pool.keys();
+            Tensor values = pages == null ? hostValues : pool.values();
+            device.read(keys.select(0, row), into.asSlice(0, half));
+            device.read(values.select(0, row), into.asSlice(half, half));
+        }
     }
 
     /**
@@ -432,9 +466,12 @@ public final class KvCache implements AutoCloseable {
             frames.add(at, new Slot(frame, free.remove()));
         }
         long half = pool.pageBytes() / 2;
-        long row = pages[layer * window + frames.get(at).index()];
-        MemorySegment.copy(from, 0, Tensors.memory(pool.keys()), row * half, half);
-        MemorySegment.copy(from, half, Tensors.memory(pool.values()), row * half, half);
+        long row = page(frames.get(at).index(), layer);
+        try (PointerScope _ = new PointerScope()) {
+            Device device = pool.device();
+            device.write(from.asSlice(0, half), pool.keys().select(0, row));
+            device.write(from.asSlice(half, half), pool.values().select(0, row));
+        }
     }
 
     /** Forgets the cached frames that are not among {@code numbers}. */

@@ -1,6 +1,8 @@
 package io.reelfleet.engine.cache;
 
 import io.reelfleet.engine.DoesNotFitException;
+import io.reelfleet.engine.tensor.Device;
+import io.reelfleet.engine.tensor.Precision;
 import io.reelfleet.engine.tensor.Tensors;
 import java.util.BitSet;
 import org.bytedeco.pytorch.Tensor;
@@ -13,6 +15,7 @@ import org.bytedeco.pytorch.Tensor;
  * use on.
  */
 public final class PagePool implements AutoCloseable {
+    private final Device device;
     private final int capacity;
     private final long pageBytes;
     private final Tensor keys;
@@ -20,20 +23,27 @@ public final class PagePool implements AutoCloseable {
     private final BitSet taken = new BitSet();
 
     /**
+     * @param device where they lie, in its precision
      * @param capacity number of pages
      * @param tokens tokens per latent frame
      * @param dim channels of a token
      */
-    public PagePool(int capacity, int tokens, int dim) {
+    public PagePool(Device device, int capacity, int tokens, int dim) {
+        this.device = device;
         this.capacity = capacity;
-        this.pageBytes = pageBytes(tokens, dim);
-        this.keys = Tensors.keep(Tensors.empty(capacity, (long) tokens * dim));
-        this.values = Tensors.keep(Tensors.empty(capacity, (long) tokens * dim));
+        this.pageBytes = pageBytes(device.precision(), tokens, dim);
+        this.keys = Tensors.owned(() -> device.empty(capacity, (long) tokens * dim));
+        this.values = Tensors.owned(() -> device.empty(capacity, (long) tokens * dim));
     }
 
-    /** Bytes of one page in float32. */
-    public static long pageBytes(int tokens, int dim) {
-        return 2L * Float.BYTES * tokens * dim;
+    /** Bytes of one page. */
+    public static long pageBytes(Precision precision, int tokens, int dim) {
+        return 2L * precision.bytes() * tokens * dim;
+    }
+
+    /** Where the pages lie. */
+    public Device device() {
+        return device;
     }
 
     /** Takes {@code count} pages or none. */

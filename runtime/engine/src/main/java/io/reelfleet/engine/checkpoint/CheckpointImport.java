@@ -6,6 +6,7 @@ import io.reelfleet.engine.ModelException;
 import io.reelfleet.engine.model.CausalVideoTransformer;
 import io.reelfleet.engine.model.OriginalNames;
 import io.reelfleet.engine.model.TransformerConfig;
+import io.reelfleet.engine.tensor.Device;
 import io.reelfleet.engine.weights.DType;
 import io.reelfleet.engine.weights.SafetensorsWriter;
 import io.reelfleet.engine.weights.SafetensorsWriter.Source;
@@ -123,7 +124,9 @@ public final class CheckpointImport {
             long bytes = writeShards(folder, tensors, deltas, lora);
             // Names, shapes and numbers against the configuration: a wrong one is named before the
             // folder exists.
-            CausalVideoTransformer.loadFrom(folder, config, 2, 2).close();
+            try (Device device = Device.cpu()) {
+                CausalVideoTransformer.loadFrom(device, folder, config, 2, 2).close();
+            }
             copyRest(part);
             return new Result(key, tensors.size(), deltas.size(), bytes);
         }

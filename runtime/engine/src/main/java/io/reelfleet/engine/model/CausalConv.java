@@ -1,8 +1,9 @@
 package io.reelfleet.engine.model;
 
 import io.reelfleet.engine.ModelException;
+import io.reelfleet.engine.tensor.Device;
+import io.reelfleet.engine.tensor.Precision;
 import io.reelfleet.engine.tensor.TensorOwner;
-import io.reelfleet.engine.tensor.Tensors;
 import io.reelfleet.engine.weights.Weights;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
@@ -19,6 +20,9 @@ final class CausalConv {
     private static final long[] NONE = {0, 0, 0};
     private static final boolean ONE_DNN = torch.hasMKLDNN();
 
+    /** Calling oneDNN outright: LibTorch takes a slower path for small float32 clips. */
+    private final boolean oneDnn;
+
     private final Tensor weight;
     private final TensorOptional bias;
     private final long[] padding;
@@ -28,7 +32,14 @@ final class CausalConv {
     private final long out;
 
     private CausalConv(
-            TensorOwner owner, Tensor weight, Tensor bias, long[] padding, long[] stride) {
+            Device device,
+            TensorOwner owner,
+            Tensor weight,
+            Tensor bias,
+            long[] padding,
+            long[] stride) {
+        this.oneDnn =
+                ONE_DNN && device.kind() == Device.Kind.CPU && device.precision() == Precision.FP32;
         this.weight = owner.ownCounted(weight);
         this.bias = owner.own(new TensorOptional(owner.ownCounted(bias)));
         this.out = weight.size(0);
@@ -40,10 +51,18 @@ final class CausalConv {
 
     /** Weights {@code [out, in, time, side, side]}. */
     static CausalConv of(
-            TensorOwner owner, Weights weights, String name, long in, long out, int time, int side)
+            Device device,
+            TensorOwner owner,
+            Weights weights,
+            String name,
+            long in,
+            long out,
+            int time,
+            int side)
             throws ModelException {
         try (PointerScope _ = new PointerScope()) {
             return new CausalConv(
+                    device,
                     owner,
                     weights.take(name + ".weight", out, in, time, side, side),
                     weights.take(name + ".bias", out),
@@ -54,10 +73,17 @@ final class CausalConv {
 
     /** A 2-D convolution, weights {@code [out, in, side, side]}, applied to every frame. */
     static CausalConv perFrame(
-            TensorOwner owner, Weights weights, String name, long in, long out, int side)
+            Device device,
+            TensorOwner owner,
+            Weights weights,
+            String name,
+            long in,
+            long out,
+            int side)
             throws ModelException {
         try (PointerScope _ = new PointerScope()) {
             return new CausalConv(
+                    device,
                     owner,
                     weights.take(name + ".weight", out, in, side, side).unsqueeze(2),
                     weights.take(name + ".bias", out),
@@ -67,10 +93,12 @@ final class CausalConv {
     }
 
     /** A 2-D convolution of 3 x 3 that takes every second row and column, without padding. */
-    static CausalConv halvingSpace(TensorOwner owner, Weights weights, String name, long channels)
+    static CausalConv halvingSpace(
+            Device device, TensorOwner owner, Weights weights, String name, long channels)
             throws ModelException {
         try (PointerScope _ = new PointerScope()) {
             return new CausalConv(
+                    device,
                     owner,
                     weights.take(name + ".weight", channels, channels, 3, 3).unsqueeze(2),
                     weights.take(name + ".bias", channels),
@@ -80,10 +108,12 @@ final class CausalConv {
     }
 
     /** A convolution over three frames that takes every second one, without padding. */
-    static CausalConv halvingTime(TensorOwner owner, Weights weights, String name, long channels)
+    static CausalConv halvingTime(
+            Device device, TensorOwner owner, Weights weights, String name, long channels)
             throws ModelException {
         try (PointerScope _ = new PointerScope()) {
             return new CausalConv(
+                    device,
                     owner,
                     weights.take(name + ".weight", channels, channels, 3, 1, 1),
                     weights.take(name + ".bias", channels),
@@ -124,13 +154,13 @@ final class CausalConv {
     }
 
     private Tensor convolve(Tensor x) {
-        return ONE_DNN
+        return oneDnn
                 ? torch.mkldnn_convolution(x, weight, bias, padding, stride, ONES, 1)
                 : torch.conv3d(x, weight, bias, stride, padding, ONES, 1);
     }
 
-    /** Memory of the past frames of an input of this size, zeroed; owned by the caller. */
-    Tensor newPast(long height, long width) {
-        return Tensors.owned(() -> Tensors.zeros(1, in, history, height, width));
+    /** Shape of the past frames of an input of this size. */
+    long[] past(long height, long width) {
+        return new long[] {1, in, history, height, width};
     }
 }

@@ -1,6 +1,8 @@
 package io.reelfleet.engine.model;
 
 import io.reelfleet.engine.ModelException;
+import io.reelfleet.engine.cache.HostTier;
+import io.reelfleet.engine.tensor.Device;
 import io.reelfleet.engine.tensor.TensorOwner;
 import io.reelfleet.engine.tensor.Tensors;
 import io.reelfleet.engine.weights.Weights;
@@ -49,6 +51,7 @@ public final class CausalVideoTransformer implements AutoCloseable {
             Linear up,
             Linear down) {}
 
+    private final Device device;
     private final TransformerConfig config;
     private final int height;
     private final int width;
@@ -81,23 +84,23 @@ public final class CausalVideoTransformer implements AutoCloseable {
      * @param latentWidth columns of the latents
      */
     public static CausalVideoTransformer load(
-            Path model, TransformerConfig config, int latentHeight, int latentWidth)
+            Device device, Path model, TransformerConfig config, int latentHeight, int latentWidth)
             throws ModelException {
         Path folder = model.resolve("transformer");
         Path original = model.resolve("original");
         if (!Files.isDirectory(folder) && Files.isDirectory(original)) {
             folder = original;
         }
-        return loadFrom(folder, config, latentHeight, latentWidth);
+        return loadFrom(device, folder, config, latentHeight, latentWidth);
     }
 
     /** Loads weights under the published names or those of the original Wan release. */
     public static CausalVideoTransformer loadFrom(
-            Path folder, TransformerConfig config, int latentHeight, int latentWidth)
+            Device device, Path folder, TransformerConfig config, int latentHeight, int latentWidth)
             throws ModelException {
-        try (Weights weights = Weights.open(folder, STEM, OriginalNames::published)) {
+        try (Weights weights = Weights.open(folder, STEM, OriginalNames::published, device)) {
             CausalVideoTransformer transformer =
-                    new CausalVideoTransformer(weights, config, latentHeight, latentWidth);
+                    new CausalVideoTransformer(device, weights, config, latentHeight, latentWidth);
             try {
                 weights.finish();
             } catch (ModelException e) {
@@ -109,15 +112,20 @@ public final class CausalVideoTransformer implements AutoCloseable {
     }
 
     private CausalVideoTransformer(
-            Weights weights, TransformerConfig config, int latentHeight, int latentWidth)
+            Device device,
+            Weights weights,
+            TransformerConfig config,
+            int latentHeight,
+            int latentWidth)
             throws ModelException {
+        this.device = device;
         this.config = config;
         this.height = latentHeight / TransformerConfig.PATCH;
         this.width = latentWidth / TransformerConfig.PATCH;
         int dim = config.dim();
         this.dimShape = new long[] {dim};
         this.eps = owner.own(new DoubleOptional(config.eps()));
-        this.rotary = new RotaryTables(config.headDim(), height, width);
+        this.rotary = new RotaryTables(device, config.headDim(), height, width);
         try (PointerScope _ = new PointerScope()) {
             long patchSize = 4L * config.channels();
             Tensor patchWeight =
@@ -133,27 +141,29 @@ public final class CausalVideoTransformer implements AutoCloseable {
                             config.textDim(),
                             dim);
             text2 = Linear.of(owner, weights, condition + "text_embedder.linear_2", dim, dim);
+            // What becomes shift, scale and gate stays in float32, as the public code keeps it.
             time1 =
-                    Linear.of(
+                    Linear.inFloats(
                             owner,
                             weights,
                             condition + "time_embedder.linear_1",
                             config.freqDim(),
                             dim);
-            time2 = Linear.of(owner, weights, condition + "time_embedder.linear_2", dim, dim);
+            time2 = Linear.inFloats(owner, weights, condition + "time_embedder.linear_2", dim, dim);
             timeProjection =
-                    Linear.of(
+                    Linear.inFloats(
                             owner, weights, condition + "time_proj", dim, (long) MODULATIONS * dim);
             blocks = new Block[config.layers()];
             TensorVector learned = new TensorVector();
             for (int i = 0; i < blocks.length; i++) {
                 blocks[i] = block(weights, "blocks." + i + ".");
                 Tensor table =
-                        weights.take("blocks." + i + ".scale_shift_table", 1, MODULATIONS, dim)
+                        weights.takeFloats(
+                                        "blocks." + i + ".scale_shift_table", 1, MODULATIONS, dim)
                                 .reshape(MODULATIONS, dim);
                 learned.push_back(table.add(scales(MODULATIONS, dim, 1, 4)));
             }
-            Tensor last = weights.take("scale_shift_table", 1, 2, dim).reshape(2, dim);
+            Tensor last = weights.takeFloats("scale_shift_table", 1, 2, dim).reshape(2, dim);
             learned.push_back(last.add(scales(2, dim, 1)));
             tables = owner.ownCounted(torch.cat(learned, 0));
             head = Linear.of(owner, weights, "proj_out", dim, patchSize);
@@ -164,8 +174,8 @@ public final class CausalVideoTransformer implements AutoCloseable {
     }
 
     /** One in the given rows, zero elsewhere. */
-    private static Tensor scales(int rows, int dim, int... ones) {
-        Tensor add = Tensors.zeros(rows, dim);
+    private Tensor scales(int rows, int dim, int... ones) {
+        Tensor add = device.zeroFloats(rows, dim);
         for (int row : ones) {
             add.select(0, row).fill_(new org.bytedeco.pytorch.Scalar(1.0));
         }
@@ -209,6 +219,11 @@ public final class CausalVideoTransformer implements AutoCloseable {
         return height * width;
     }
 
+    /** Numbers in the weights. */
+    public long parameters() {
+        return owner.numbers();
+    }
+
     /** Bytes of the weights. */
     public long weightBytes() {
         return owner.bytes();
@@ -221,8 +236,7 @@ public final class CausalVideoTransformer implements AutoCloseable {
      *     textDim]}
      */
     public CrossContext cross(Tensor states) {
-        Tensor[] keys = new Tensor[blocks.length];
-        Tensor[] values = new Tensor[blocks.length];
+        CrossContext cross = emptyCross(Math.toIntExact(states.size(0)));
         try (PointerScope _ = new PointerScope()) {
             Tensor context = text2.apply(torch.gelu(text1.apply(states), "tanh"));
             int dim = config.dim();
@@ -230,27 +244,41 @@ public final class CausalVideoTransformer implements AutoCloseable {
                 Tensor kv = blocks[i].crossKv().apply(context);
                 Tensor k =
                         torch.rms_norm(kv.narrow(1, 0, dim), dimShape, blocks[i].crossNormK(), eps);
-                keys[i] = Tensors.keep(heads(k.contiguous()));
-                values[i] = Tensors.keep(heads(kv.narrow(1, dim, dim).contiguous()));
+                cross.keys()[i].copy_(heads(k));
+                cross.values()[i].copy_(heads(kv.narrow(1, dim, dim).contiguous()));
             }
         }
-        return new CrossContext(keys, values);
+        return cross;
     }
 
     /** Room for the keys and values of a prompt that was encoded elsewhere; the caller owns it. */
     public CrossContext emptyCross(int textLen) {
-        Tensor[] keys = new Tensor[blocks.length];
-        Tensor[] values = new Tensor[blocks.length];
-        for (int i = 0; i < blocks.length; i++) {
-            keys[i] = Tensors.owned(() -> heads(Tensors.zeros(textLen, config.dim())));
-            values[i] = Tensors.owned(() -> heads(Tensors.zeros(textLen, config.dim())));
-        }
-        return new CrossContext(keys, values);
+        return CrossContext.in(
+                Tensors.owned(
+                        () ->
+                                device.zeros(
+                                        blocks.length,
+                                        2,
+                                        textLen,
+                                        config.heads(),
+                                        config.headDim())));
+    }
+
+    /** A prompt's keys and values in their part of a state in host memory: views. */
+    public CrossContext boundCross(HostTier.Parked from, int textLen) {
+        return CrossContext.in(
+                from.next(
+                        device.precision().type(),
+                        blocks.length,
+                        2,
+                        textLen,
+                        config.heads(),
+                        config.headDim()));
     }
 
     /** Bytes of one prompt's {@link CrossContext}. */
     public long crossBytes(int textLen) {
-        return 2L * Float.BYTES * config.layers() * textLen * config.dim();
+        return 2L * device.precision().bytes() * config.layers() * textLen * config.dim();
     }
 
     /** {@code [tokens, dim]} seen as {@code [1, heads, tokens, headDim]}. */
@@ -277,15 +305,16 @@ public final class CausalVideoTransformer implements AutoCloseable {
         int layers = blocks.length;
         try (PointerScope _ = new PointerScope()) {
             Tensor embedding =
-                    time2.apply(
-                            torch.silu(time1.apply(Tensors.of(sinusoids, 1, config.freqDim()))));
+                    time2.apply(torch.silu(time1.apply(device.of(sinusoids, 1, config.freqDim()))));
             Tensor projected = timeProjection.apply(torch.silu(embedding)).view(MODULATIONS, dim);
             Tensor table =
-                    torch.cat(
-                                    new TensorVector(
-                                            projected.repeat(layers, 1), embedding.repeat(2, 1)),
-                                    0)
-                            .add_(tables);
+                    device.narrowed(
+                            torch.cat(
+                                            new TensorVector(
+                                                    projected.repeat(layers, 1),
+                                                    embedding.repeat(2, 1)),
+                                            0)
+                                    .add_(tables));
             owner.ownCounted(table);
             Tensor[][] parts = new Tensor[layers + 1][];
             TensorOptional[][] options = new TensorOptional[layers + 1][];
@@ -316,8 +345,8 @@ public final class CausalVideoTransformer implements AutoCloseable {
     /**
      * One pass.
      *
-     * @return the predicted flow of all items, one after the other, {@code [frames of all,
-     *     channels, height, width]}, or null if every item only writes its cache
+     * @return the predicted flow in float32 of all items, one after the other, {@code [frames of
+     *     all, channels, height, width]}, or null if every item only writes its cache
      */
     public Tensor forward(List<StepItem> items) {
         return Tensors.scoped(() -> pass(items));
@@ -351,7 +380,7 @@ public final class CausalVideoTransformer implements AutoCloseable {
                 places.length == 1 && items.getFirst().givenFrames() == 0
                         ? new OneTimestep(modulation(items.getFirst().timestep()))
                         : new ManyTimesteps(places);
-        Tensor x = patch.apply(patches(all));
+        Tensor x = patch.apply(device.narrowed(patches(all)));
         for (int layer = 0; layer < blocks.length; layer++) {
             try (PointerScope _ = new PointerScope()) {
                 boolean stopAfterCache = onlyWrites && layer == blocks.length - 1;
@@ -362,7 +391,7 @@ public final class CausalVideoTransformer implements AutoCloseable {
             return x;
         }
         Tensor y = head.apply(modulator.norm(x, blocks.length, 1, 0));
-        return unpatch(y, all.size(0));
+        return unpatch(device.widened(y), all.size(0));
     }
 
     private void block(
@@ -444,13 +473,15 @@ public final class CausalVideoTransformer implements AutoCloseable {
     }
 
     /**
-     * RoPE: turns neighbouring channels of every head as complex numbers, {@code [tokens, dim]}.
+     * RoPE: turns neighbouring channels of every head as complex numbers in float32, {@code
+     * [tokens, dim]}.
      */
     private Tensor rotated(Tensor x, Tensor turn) {
         long tokens = x.size(0);
         Tensor pairs =
-                torch.view_as_complex(x.view(tokens, config.heads(), config.headDim() / 2, 2));
-        return torch.view_as_real(pairs.mul(turn)).view(tokens, config.dim());
+                torch.view_as_complex(
+                        device.widened(x).view(tokens, config.heads(), config.headDim() / 2, 2));
+        return device.narrowed(torch.view_as_real(pairs.mul(turn)).view(tokens, config.dim()));
     }
 
     /**

@@ -1,6 +1,7 @@
 package io.reelfleet.engine.model;
 
 import io.reelfleet.engine.ModelException;
+import io.reelfleet.engine.tensor.Device;
 import io.reelfleet.engine.tensor.TensorOwner;
 import io.reelfleet.engine.weights.Weights;
 import java.util.Arrays;
@@ -13,6 +14,7 @@ import org.bytedeco.pytorch.Tensor;
 final class ChannelNorm {
     private static final long[] CHANNELS = {1};
 
+    private final Device device;
     private final Tensor gamma;
     private final Scalar floor;
     private final ScalarTypeOptional sameType;
@@ -20,8 +22,15 @@ final class ChannelNorm {
     /**
      * @param dimensions of size one after the channels in the file's weights
      */
-    ChannelNorm(TensorOwner owner, Weights weights, String name, long channels, int dimensions)
+    ChannelNorm(
+            Device device,
+            TensorOwner owner,
+            Weights weights,
+            String name,
+            long channels,
+            int dimensions)
             throws ModelException {
+        this.device = device;
         try (PointerScope _ = new PointerScope()) {
             long[] shape = new long[dimensions + 1];
             Arrays.fill(shape, 1);
@@ -30,7 +39,7 @@ final class ChannelNorm {
             // weights.
             this.gamma =
                     owner.ownCounted(
-                            weights.take(name + ".gamma", shape)
+                            weights.takeFloats(name + ".gamma", shape)
                                     .mul(new Scalar(Math.sqrt(channels)))
                                     .reshape(channels, 1, 1, 1));
             this.floor = owner.own(new Scalar(1e-24));
@@ -39,12 +48,13 @@ final class ChannelNorm {
     }
 
     /**
-     * A normed copy of {@code x}.
+     * A normed copy of {@code x}, computed in float32.
      *
      * <p>By a sum of squares: LibTorch's norm over a strided dimension is 50 times slower.
      */
     Tensor apply(Tensor x) {
-        Tensor scale = x.mul(x).sum(CHANNELS, true, sameType).clamp_min_(floor).rsqrt_();
-        return x.mul(scale).mul_(gamma);
+        Tensor wide = device.widened(x);
+        Tensor scale = wide.mul(wide).sum(CHANNELS, true, sameType).clamp_min_(floor).rsqrt_();
+        return device.narrowed(wide.mul(scale).mul_(gamma));
     }
 }

@@ -1,65 +1,51 @@
 package io.reelfleet.engine.model;
 
 import io.reelfleet.engine.cache.HostTier;
+import io.reelfleet.engine.tensor.Device;
 import io.reelfleet.engine.tensor.Tensors;
 import org.bytedeco.pytorch.Tensor;
 
 /**
  * Keys and values of a session's prompt for the cross-attention of every layer.
  *
+ * @param memory what they are views of, {@code [layers, 2, textLen, heads, headDim]}
  * @param keys per layer, {@code [1, heads, textLen, headDim]}
  * @param values per layer, {@code [1, heads, textLen, headDim]}
  */
-public record CrossContext(Tensor[] keys, Tensor[] values) implements AutoCloseable {
-    /** Bytes of all keys and values. */
-    public long bytes() {
-        long bytes = 0;
-        for (int i = 0; i < keys.length; i++) {
-            bytes += Tensors.bytes(keys[i]) + Tensors.bytes(values[i]);
-        }
-        return bytes;
-    }
-
-    /** The same in host memory; this one is freed. */
-    public CrossContext suspended(HostTier.Parked to) {
-        CrossContext host =
-                bound(to, keys.length, keys[0].size(2), keys[0].size(1), keys[0].size(3));
-        for (int i = 0; i < keys.length; i++) {
-            Tensors.copy(keys[i], host.keys[i]);
-            Tensors.copy(values[i], host.values[i]);
-        }
-        close();
-        return host;
-    }
-
-    /** Its part of a state in host memory: views. */
-    public static CrossContext bound(
-            HostTier.Parked from, int layers, long tokens, long heads, long headDim) {
+public record CrossContext(Tensor memory, Tensor[] keys, Tensor[] values) implements AutoCloseable {
+    /**
+     * In memory that this takes over, {@code [layers, 2, textLen, heads, headDim]}: one piece, so
+     * that it is copied as one.
+     */
+    static CrossContext in(Tensor memory) {
+        int layers = Math.toIntExact(memory.size(0));
         Tensor[] keys = new Tensor[layers];
         Tensor[] values = new Tensor[layers];
-        for (int i = 0; i < layers; i++) {
-            keys[i] = view(from, tokens, heads, headDim);
-            values[i] = view(from, tokens, heads, headDim);
+        for (int layer = 0; layer < layers; layer++) {
+            keys[layer] = view(memory, layer, 0);
+            values[layer] = view(memory, layer, 1);
         }
-        return new CrossContext(keys, values);
+        return new CrossContext(memory, keys, values);
     }
 
-    private static Tensor view(HostTier.Parked from, long tokens, long heads, long headDim) {
-        try (Tensor flat = from.next(1, tokens, heads, headDim)) {
-            return Tensors.owned(() -> flat.transpose(1, 2));
-        }
+    private static Tensor view(Tensor memory, int layer, int part) {
+        return Tensors.owned(
+                () -> memory.select(0, layer).select(0, part).transpose(0, 1).unsqueeze(0));
     }
 
-    /** The same in memory of its own, laid out as before; this one is freed. */
-    public CrossContext resumed() {
-        Tensor[] newKeys = new Tensor[keys.length];
-        Tensor[] newValues = new Tensor[values.length];
-        for (int i = 0; i < keys.length; i++) {
-            newKeys[i] = Tensors.owned(keys[i]::clone);
-            newValues[i] = Tensors.owned(values[i]::clone);
-        }
-        close();
-        return new CrossContext(newKeys, newValues);
+    /** Bytes of all keys and values. */
+    public long bytes() {
+        return Tensors.bytes(memory);
+    }
+
+    /** A part of a state in host memory of this shape: a view. */
+    public CrossContext bound(HostTier.Parked from) {
+        return in(from.next(memory.scalar_type().intern(), Tensors.shape(memory)));
+    }
+
+    /** The same in new memory of the device, not yet filled. */
+    public CrossContext onDevice(Device device) {
+        return in(Tensors.owned(() -> device.empty(Tensors.shape(memory))));
     }
 
     @Override
@@ -68,5 +54,6 @@ public record CrossContext(Tensor[] keys, Tensor[] values) implements AutoClosea
             keys[i].close();
             values[i].close();
         }
+        memory.close();
     }
 }

@@ -31,12 +31,29 @@ final class Linear {
      */
     static Linear joined(TensorOwner owner, Weights weights, long in, long out, String... names)
             throws ModelException {
+        return joined(owner, weights, false, in, out, names);
+    }
+
+    /** One that computes in float32 whatever the precision. */
+    static Linear inFloats(TensorOwner owner, Weights weights, String name, long in, long out)
+            throws ModelException {
+        return joined(owner, weights, true, in, out, name);
+    }
+
+    private static Linear joined(
+            TensorOwner owner, Weights weights, boolean floats, long in, long out, String... names)
+            throws ModelException {
         try (PointerScope _ = new PointerScope()) {
             TensorVector matrices = new TensorVector();
             TensorVector biases = new TensorVector();
             for (String name : names) {
-                matrices.push_back(weights.take(name + ".weight", out, in));
-                biases.push_back(weights.take(name + ".bias", out));
+                String weight = name + ".weight";
+                String bias = name + ".bias";
+                matrices.push_back(
+                        floats
+                                ? weights.takeFloats(weight, out, in)
+                                : weights.take(weight, out, in));
+                biases.push_back(floats ? weights.takeFloats(bias, out) : weights.take(bias, out));
             }
             return of(owner, torch.cat(matrices, 0), torch.cat(biases, 0));
         }

@@ -1,5 +1,6 @@
 package io.reelfleet.engine.model;
 
+import io.reelfleet.engine.tensor.Device;
 import io.reelfleet.engine.tensor.Tensors;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -16,6 +17,7 @@ final class RotaryTables implements AutoCloseable {
     private static final int KEPT = 32;
     private static final double BASE = 10_000;
 
+    private final Device device;
     private final int height;
     private final int width;
     private final int pairs;
@@ -36,11 +38,13 @@ final class RotaryTables implements AutoCloseable {
     }
 
     /**
+     * @param device where the tables lie, in float32
      * @param headDim channels of a head
      * @param height rows of tokens in a frame
      * @param width columns of tokens in a frame
      */
-    RotaryTables(int headDim, int height, int width) {
+    RotaryTables(Device device, int headDim, int height, int width) {
+        this.device = device;
         this.height = height;
         this.width = width;
         this.pairs = headDim / 2;
@@ -96,7 +100,7 @@ final class RotaryTables implements AutoCloseable {
         return Tensors.owned(
                 () ->
                         torch.view_as_complex(
-                                Tensors.of(values, (long) positions.length * tokens, 1, pairs, 2)));
+                                device.of(values, (long) positions.length * tokens, 1, pairs, 2)));
     }
 
     @Override

@@ -1,30 +1,53 @@
 package io.reelfleet.engine.model;
 
 import io.reelfleet.engine.cache.HostTier;
+import io.reelfleet.engine.tensor.Device;
 import io.reelfleet.engine.tensor.Tensors;
-import java.util.Deque;
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 
 /**
  * A session's streaming cache of the VAE decoder: the last input frames of every causal
- * convolution.
+ * convolution, as views of one piece of memory, so that it is copied as one.
  */
 public final class StreamingCache implements AutoCloseable {
-    private final Tensor[] past;
+    private final Device device;
     private final long[][] shapes;
-    private final long bytes;
+    private final Tensor[] past;
+    private final long numbers;
+    private Tensor memory;
     private boolean started;
 
-    StreamingCache(Tensor[] past) {
-        this.past = past;
-        this.shapes = new long[past.length][];
+    /** Zeros on the device. */
+    StreamingCache(Device device, long[][] shapes) {
+        this.device = device;
+        this.shapes = shapes;
+        this.past = new Tensor[shapes.length];
         long sum = 0;
-        for (int i = 0; i < past.length; i++) {
-            shapes[i] = Tensors.shape(past[i]);
-            sum += Tensors.bytes(past[i]);
+        for (long[] shape : shapes) {
+            sum += count(shape);
         }
-        this.bytes = sum;
+        this.numbers = sum;
+        in(Tensors.owned(() -> device.zeros(numbers)));
+    }
+
+    private static long count(long[] shape) {
+        long count = 1;
+        for (long size : shape) {
+            count *= size;
+        }
+        return count;
+    }
+
+    private void in(Tensor other) {
+        memory = other;
+        long at = 0;
+        for (int i = 0; i < past.length; i++) {
+            long from = at;
+            long[] shape = shapes[i];
+            past[i] = Tensors.owned(() -> memory.narrow(0, from, count(shape)).view(shape));
+            at += count(shape);
+        }
     }
 
     Tensor past(int index) {
@@ -48,9 +71,7 @@ public final class StreamingCache implements AutoCloseable {
      * before.
      */
     public void reset(boolean started) {
-        for (Tensor tensor : past) {
-            tensor.zero_();
-        }
+        memory.zero_();
         this.started = started;
     }
 
@@ -71,65 +92,52 @@ public final class StreamingCache implements AutoCloseable {
 
     /** Bytes of the cache. */
     public long bytes() {
-        return bytes;
+        return numbers * device.precision().bytes();
     }
 
-    /** Copies the cache to host memory and gives the device's away. */
-    public void suspend(HostTier.Parked to, Deque<Tensor[]> spare) {
-        Tensor[] device = past.clone();
-        bind(to);
-        for (int i = 0; i < past.length; i++) {
-            Tensors.copy(device[i], past[i]);
-        }
-        giveDevice(device, spare);
-    }
-
-    /** Takes its part of a state in host memory: views. */
-    public void bind(HostTier.Parked from) {
-        for (int i = 0; i < past.length; i++) {
-            past[i] = from.next(shapes[i]);
-        }
-    }
-
-    /** Lets go of the views of host memory. */
-    public void unbind() {
-        for (int i = 0; i < past.length; i++) {
-            past[i].close();
-        }
-    }
-
-    /** Copies the cache back into memory of the device; the views of host memory end. */
-    public void resume(Deque<Tensor[]> spare) {
-        Tensor[] device = spare.isEmpty() ? null : spare.removeFirst();
-        for (int i = 0; i < past.length; i++) {
-            Tensor host = past[i];
-            past[i] =
-                    device == null
-                            ? Tensors.owned(() -> Tensors.empty(Tensors.shape(host)))
-                            : device[i];
-            Tensors.copy(host, past[i]);
-            host.close();
-        }
+    /** All of it, wherever it is now. */
+    public Tensor memory() {
+        return memory;
     }
 
     /**
-     * One set of memory is kept for the next session that comes back: fresh pages cost more than
-     * the copy.
+     * Lies in its part of a state in host memory from now on; the memory before is the caller's.
      */
-    private static void giveDevice(Tensor[] device, Deque<Tensor[]> spare) {
-        if (spare.isEmpty()) {
-            spare.add(device);
-        } else {
-            for (Tensor tensor : device) {
-                tensor.close();
+    public Tensor bind(HostTier.Parked from) {
+        Tensor before = memory;
+        unbind();
+        in(from.next(device.precision().type(), numbers));
+        return before;
+    }
+
+    /**
+     * Lies in memory of the device from now on, not yet filled; the memory before is the caller's.
+     *
+     * @param spare memory of another cache, or null
+     */
+    public Tensor onDevice(Tensor spare) {
+        Tensor before = memory;
+        unbind();
+        in(spare == null ? Tensors.owned(() -> device.empty(numbers)) : spare);
+        return before;
+    }
+
+    /** Lets go of the views; {@link #memory} stays. */
+    private void unbind() {
+        for (int i = 0; i < past.length; i++) {
+            if (past[i] != null) {
+                past[i].close();
+                past[i] = null;
             }
         }
     }
 
     @Override
     public void close() {
-        for (Tensor tensor : past) {
-            tensor.close();
+        unbind();
+        if (memory != null) {
+            memory.close();
+            memory = null;
         }
     }
 }

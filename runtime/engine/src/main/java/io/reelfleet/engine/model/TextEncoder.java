@@ -1,6 +1,7 @@
 package io.reelfleet.engine.model;
 
 import io.reelfleet.engine.ModelException;
+import io.reelfleet.engine.tensor.Device;
 import io.reelfleet.engine.tensor.TensorOwner;
 import io.reelfleet.engine.tensor.Tensors;
 import io.reelfleet.engine.weights.Weights;
@@ -27,6 +28,7 @@ public final class TextEncoder implements AutoCloseable {
             Linear gateAndUp,
             Linear down) {}
 
+    private final Device device;
     private final TextEncoderConfig config;
     private final TensorOwner owner = new TensorOwner();
     private final Tensor embedding;
@@ -37,9 +39,11 @@ public final class TextEncoder implements AutoCloseable {
     private final DoubleOptional unscaled;
 
     /** Loads the weights of {@code model/text_encoder}. */
-    public static TextEncoder load(Path model, TextEncoderConfig config) throws ModelException {
-        try (Weights weights = Weights.open(model.resolve("text_encoder"), "model", name -> name)) {
-            TextEncoder encoder = new TextEncoder(weights, config);
+    public static TextEncoder load(Device device, Path model, TextEncoderConfig config)
+            throws ModelException {
+        try (Weights weights =
+                Weights.open(model.resolve("text_encoder"), "model", name -> name, device)) {
+            TextEncoder encoder = new TextEncoder(device, weights, config);
             try {
                 weights.finish();
             } catch (ModelException e) {
@@ -50,7 +54,9 @@ public final class TextEncoder implements AutoCloseable {
         }
     }
 
-    private TextEncoder(Weights weights, TextEncoderConfig config) throws ModelException {
+    private TextEncoder(Device device, Weights weights, TextEncoderConfig config)
+            throws ModelException {
+        this.device = device;
         this.config = config;
         this.dimShape = new long[] {config.dim()};
         this.eps = owner.own(new DoubleOptional(config.eps()));
@@ -121,6 +127,11 @@ public final class TextEncoder implements AutoCloseable {
         return config;
     }
 
+    /** Numbers in the weights. */
+    public long parameters() {
+        return owner.numbers();
+    }
+
     /** Bytes of the weights. */
     public long weightBytes() {
         return owner.bytes();
@@ -136,14 +147,14 @@ public final class TextEncoder implements AutoCloseable {
     public Tensor encode(long[] ids, int length) {
         return Tensors.scoped(
                 () -> {
-                    Tensor x = embedding.index_select(0, Tensors.of(ids, ids.length));
+                    Tensor x = embedding.index_select(0, device.of(ids, ids.length));
                     Tensor buckets = buckets(ids.length);
                     for (Block block : blocks) {
                         try (PointerScope _ = new PointerScope()) {
                             block(block, x, buckets);
                         }
                     }
-                    Tensor states = Tensors.zeros(length, config.dim());
+                    Tensor states = device.zeros(length, config.dim());
                     states.narrow(0, 0, ids.length)
                             .copy_(torch.rms_norm(x, dimShape, finalNorm, eps));
                     return states;
@@ -199,7 +210,7 @@ public final class TextEncoder implements AutoCloseable {
                 buckets[query * tokens + key] = key > query ? bucket + sided : bucket;
             }
         }
-        return Tensors.of(buckets, buckets.length);
+        return device.of(buckets, buckets.length);
     }
 
     @Override

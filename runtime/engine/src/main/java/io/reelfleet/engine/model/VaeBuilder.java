@@ -2,20 +2,22 @@ package io.reelfleet.engine.model;
 
 import io.reelfleet.engine.ModelException;
 import io.reelfleet.engine.model.VaeStage.Remembering;
+import io.reelfleet.engine.tensor.Device;
 import io.reelfleet.engine.tensor.TensorOwner;
 import io.reelfleet.engine.weights.Weights;
 import java.util.ArrayList;
 import java.util.List;
-import org.bytedeco.pytorch.Tensor;
 
 /** Puts the stages of a VAE half together from its weights, and counts what they remember. */
 final class VaeBuilder {
+    private final Device device;
     private final TensorOwner owner;
     private final Weights weights;
     private final List<VaeStage> stages = new ArrayList<>();
     private final List<Remembering> remembering = new ArrayList<>();
 
-    VaeBuilder(TensorOwner owner, Weights weights) {
+    VaeBuilder(Device device, TensorOwner owner, Weights weights) {
+        this.device = device;
         this.owner = owner;
         this.weights = weights;
     }
@@ -35,15 +37,15 @@ final class VaeBuilder {
     }
 
     private Remembering cube(String name, long in, long out, int scale) throws ModelException {
-        return remember(CausalConv.of(owner, weights, name, in, out, 3, 3), scale);
+        return remember(CausalConv.of(device, owner, weights, name, in, out, 3, 3), scale);
     }
 
     private ChannelNorm norm(String name, long channels) throws ModelException {
-        return new ChannelNorm(owner, weights, name, channels, 3);
+        return new ChannelNorm(device, owner, weights, name, channels, 3);
     }
 
     void pointwise(String name, long in, long out) throws ModelException {
-        stages.add(new VaeStage.Plain(CausalConv.of(owner, weights, name, in, out, 1, 1)));
+        stages.add(new VaeStage.Plain(CausalConv.of(device, owner, weights, name, in, out, 1, 1)));
     }
 
     void conv(String name, long in, long out, int scale) throws ModelException {
@@ -58,7 +60,9 @@ final class VaeBuilder {
                         cube(name + ".conv1", in, out, scale),
                         norm(name + ".norm2", out),
                         cube(name + ".conv2", out, out, scale),
-                        in == out ? null : CausalConv.of(owner, weights, shortcut, in, out, 1, 1)));
+                        in == out
+                                ? null
+                                : CausalConv.of(device, owner, weights, shortcut, in, out, 1, 1)));
     }
 
     void middle(String name, long channels, int scale) throws ModelException {
@@ -66,11 +70,23 @@ final class VaeBuilder {
         String attention = name + ".attentions.0";
         stages.add(
                 new VaeStage.FrameAttention(
-                        new ChannelNorm(owner, weights, attention + ".norm", channels, 2),
+                        new ChannelNorm(device, owner, weights, attention + ".norm", channels, 2),
                         CausalConv.perFrame(
-                                owner, weights, attention + ".to_qkv", channels, 3 * channels, 1),
+                                device,
+                                owner,
+                                weights,
+                                attention + ".to_qkv",
+                                channels,
+                                3 * channels,
+                                1),
                         CausalConv.perFrame(
-                                owner, weights, attention + ".proj", channels, channels, 1)));
+                                device,
+                                owner,
+                                weights,
+                                attention + ".proj",
+                                channels,
+                                channels,
+                                1)));
         residual(name + ".resnets.1", channels, channels, scale);
     }
 
@@ -85,6 +101,7 @@ final class VaeBuilder {
                 new VaeStage.TimeUpsample(
                         remember(
                                 CausalConv.of(
+                                        device,
                                         owner,
                                         weights,
                                         name + ".time_conv",
@@ -98,28 +115,32 @@ final class VaeBuilder {
     void spaceUpsample(String name, long in, long out) throws ModelException {
         stages.add(
                 new VaeStage.SpaceUpsample(
-                        CausalConv.perFrame(owner, weights, name + ".resample.1", in, out, 3)));
+                        CausalConv.perFrame(
+                                device, owner, weights, name + ".resample.1", in, out, 3)));
     }
 
     void spaceDownsample(String name, long channels) throws ModelException {
         stages.add(
                 new VaeStage.SpaceDownsample(
-                        CausalConv.halvingSpace(owner, weights, name + ".resample.1", channels)));
+                        CausalConv.halvingSpace(
+                                device, owner, weights, name + ".resample.1", channels)));
     }
 
     void timeDownsample(String name, long channels) throws ModelException {
         stages.add(
                 new VaeStage.TimeDownsample(
-                        CausalConv.halvingTime(owner, weights, name + ".time_conv", channels)));
+                        CausalConv.halvingTime(
+                                device, owner, weights, name + ".time_conv", channels)));
     }
 
     /** A cache for inputs of this size at scale 1, zeroed; owned by the caller. */
-    static StreamingCache newCache(List<Remembering> remembering, long height, long width) {
-        Tensor[] past = new Tensor[remembering.size()];
-        for (int i = 0; i < past.length; i++) {
+    static StreamingCache newCache(
+            Device device, List<Remembering> remembering, long height, long width) {
+        long[][] shapes = new long[remembering.size()][];
+        for (int i = 0; i < shapes.length; i++) {
             Remembering each = remembering.get(i);
-            past[i] = each.conv().newPast(height * each.scale(), width * each.scale());
+            shapes[i] = each.conv().past(height * each.scale(), width * each.scale());
         }
-        return new StreamingCache(past);
+        return new StreamingCache(device, shapes);
     }
 }

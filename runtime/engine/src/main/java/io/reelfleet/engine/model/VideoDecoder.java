@@ -2,6 +2,7 @@ package io.reelfleet.engine.model;
 
 import io.reelfleet.engine.ModelException;
 import io.reelfleet.engine.model.VaeStage.Remembering;
+import io.reelfleet.engine.tensor.Device;
 import io.reelfleet.engine.tensor.TensorOwner;
 import io.reelfleet.engine.tensor.Tensors;
 import io.reelfleet.engine.weights.Weights;
@@ -23,6 +24,7 @@ import org.bytedeco.pytorch.global.torch;
 public final class VideoDecoder implements AutoCloseable {
     static final String STEM = "diffusion_pytorch_model";
 
+    private final Device device;
     private final int latentHeight;
     private final int latentWidth;
     private final TensorOwner owner = new TensorOwner();
@@ -41,10 +43,12 @@ public final class VideoDecoder implements AutoCloseable {
      * @param latentHeight rows of the latents
      * @param latentWidth columns of the latents
      */
-    public static VideoDecoder load(Path model, VaeConfig config, int latentHeight, int latentWidth)
+    public static VideoDecoder load(
+            Device device, Path model, VaeConfig config, int latentHeight, int latentWidth)
             throws ModelException {
-        try (Weights weights = Weights.open(model.resolve("vae"), STEM, name -> name)) {
-            VideoDecoder decoder = new VideoDecoder(weights, config, latentHeight, latentWidth);
+        try (Weights weights = Weights.open(model.resolve("vae"), STEM, name -> name, device)) {
+            VideoDecoder decoder =
+                    new VideoDecoder(device, weights, config, latentHeight, latentWidth);
             weights.ignore("encoder.");
             weights.ignore("quant_conv.");
             try {
@@ -57,18 +61,20 @@ public final class VideoDecoder implements AutoCloseable {
         }
     }
 
-    private VideoDecoder(Weights weights, VaeConfig config, int latentHeight, int latentWidth)
+    private VideoDecoder(
+            Device device, Weights weights, VaeConfig config, int latentHeight, int latentWidth)
             throws ModelException {
+        this.device = device;
         this.latentHeight = latentHeight;
         this.latentWidth = latentWidth;
         try (PointerScope _ = new PointerScope()) {
             int channels = config.channels();
-            mean = owner.ownCounted(Tensors.of(config.mean(), 1, channels, 1, 1));
-            std = owner.ownCounted(Tensors.of(config.std(), 1, channels, 1, 1));
+            mean = owner.ownCounted(device.of(config.mean(), 1, channels, 1, 1));
+            std = owner.ownCounted(device.of(config.std(), 1, channels, 1, 1));
             low = owner.own(new ScalarOptional(owner.own(new Scalar(-1.0))));
             high = owner.own(new ScalarOptional(owner.own(new Scalar(1.0))));
             half = owner.own(new Scalar(127.5));
-            VaeBuilder builder = new VaeBuilder(owner, weights);
+            VaeBuilder builder = new VaeBuilder(device, owner, weights);
             receptiveLatents = build(builder, config);
             stages = builder.stages();
             remembering = builder.remembering();
@@ -117,7 +123,7 @@ public final class VideoDecoder implements AutoCloseable {
 
     /** A cache for a new video; owned by the caller. */
     public StreamingCache newState() {
-        return VaeBuilder.newCache(remembering, latentHeight, latentWidth);
+        return VaeBuilder.newCache(device, remembering, latentHeight, latentWidth);
     }
 
     /** Bytes of one {@link #newState}. */
@@ -125,7 +131,7 @@ public final class VideoDecoder implements AutoCloseable {
         long bytes = 0;
         for (Remembering each : remembering) {
             long pixels = (long) latentHeight * latentWidth * each.scale() * each.scale();
-            bytes += Float.BYTES * each.conv().in() * each.conv().history() * pixels;
+            bytes += device.precision().bytes() * each.conv().in() * each.conv().history() * pixels;
         }
         return bytes;
     }
@@ -133,6 +139,11 @@ public final class VideoDecoder implements AutoCloseable {
     /** How many latent frames back a video frame looks: 38 for the published sizes. */
     public int receptiveLatents() {
         return receptiveLatents;
+    }
+
+    /** Numbers in the weights. */
+    public long parameters() {
+        return owner.numbers();
     }
 
     /** Bytes of the weights. */
@@ -143,20 +154,20 @@ public final class VideoDecoder implements AutoCloseable {
     /**
      * Decodes the next latent frames of a video.
      *
-     * @param latents normalised, {@code [frames, channels, height, width]}
-     * @return {@code [3, video frames, 8 height, 8 width]}, from -1 to 1
+     * @param latents normalised, float32, {@code [frames, channels, height, width]}
+     * @return {@code [3, video frames, 8 height, 8 width]}, from -1 to 1, float32
      */
     public Tensor decode(Tensor latents, StreamingCache state) {
         return Tensors.scoped(
                 () -> {
                     Tensor input =
-                            torch.addcmul(mean, latents, std)
+                            device.narrowed(torch.addcmul(mean, latents, std))
                                     .permute(1, 0, 2, 3)
                                     .contiguous()
                                     .unsqueeze(0);
                     Tensor output = run(stages, input, state);
                     state.start();
-                    return output.squeeze(0).clamp_(low, high);
+                    return device.widened(output).squeeze(0).clamp_(low, high);
                 });
     }
 

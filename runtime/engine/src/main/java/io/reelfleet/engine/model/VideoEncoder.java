@@ -1,6 +1,7 @@
 package io.reelfleet.engine.model;
 
 import io.reelfleet.engine.ModelException;
+import io.reelfleet.engine.tensor.Device;
 import io.reelfleet.engine.tensor.TensorOwner;
 import io.reelfleet.engine.tensor.Tensors;
 import io.reelfleet.engine.weights.Weights;
@@ -14,6 +15,7 @@ import org.bytedeco.pytorch.Tensor;
  * weights are loaded where needed.
  */
 public final class VideoEncoder implements AutoCloseable {
+    private final Device device;
     private final TensorOwner owner = new TensorOwner();
     private final VaeConfig config;
     private final List<VaeStage> stages;
@@ -22,20 +24,22 @@ public final class VideoEncoder implements AutoCloseable {
     private final Tensor std;
 
     /** Loads the encoder's weights of {@code model/vae}. */
-    public static VideoEncoder load(Path model, VaeConfig config) throws ModelException {
+    public static VideoEncoder load(Device device, Path model, VaeConfig config)
+            throws ModelException {
         try (Weights weights =
-                Weights.open(model.resolve("vae"), VideoDecoder.STEM, name -> name)) {
-            return new VideoEncoder(weights, config);
+                Weights.open(model.resolve("vae"), VideoDecoder.STEM, name -> name, device)) {
+            return new VideoEncoder(device, weights, config);
         }
     }
 
-    private VideoEncoder(Weights weights, VaeConfig config) throws ModelException {
+    private VideoEncoder(Device device, Weights weights, VaeConfig config) throws ModelException {
+        this.device = device;
         this.config = config;
         try (PointerScope _ = new PointerScope()) {
             int channels = config.channels();
-            mean = owner.ownCounted(Tensors.of(config.mean(), channels, 1, 1, 1));
-            std = owner.ownCounted(Tensors.of(config.std(), channels, 1, 1, 1));
-            VaeBuilder builder = new VaeBuilder(owner, weights);
+            mean = owner.ownCounted(device.of(config.mean(), channels, 1, 1, 1));
+            std = owner.ownCounted(device.of(config.std(), channels, 1, 1, 1));
+            VaeBuilder builder = new VaeBuilder(device, owner, weights);
             build(builder, config);
             stages = builder.stages();
             remembering = builder.remembering();
@@ -91,9 +95,20 @@ public final class VideoEncoder implements AutoCloseable {
                 () -> {
                     try (StreamingCache cache =
                             VaeBuilder.newCache(
-                                    remembering, frames.size(2) / side, frames.size(3) / side)) {
-                        Tensor both = VideoDecoder.run(stages, frames.unsqueeze(0), cache);
-                        return both.squeeze(0).narrow(0, 0, config.channels()).sub(mean).div(std);
+                                    device,
+                                    remembering,
+                                    frames.size(2) / side,
+                                    frames.size(3) / side)) {
+                        Tensor both =
+                                VideoDecoder.run(
+                                        stages,
+                                        device.place(frames).unsqueeze(0).contiguous(),
+                                        cache);
+                        return device.widened(both)
+                                .squeeze(0)
+                                .narrow(0, 0, config.channels())
+                                .sub(mean)
+                                .div(std);
                     }
                 });
     }

@@ -9,6 +9,7 @@ import org.bytedeco.pytorch.Tensor;
 public final class TensorOwner implements AutoCloseable {
     private final List<Pointer> owned = new ArrayList<>();
     private long bytes;
+    private long numbers;
 
     /** Takes {@code pointer} out of the hands of the scope it was made in. */
     public <P extends Pointer> P own(P pointer) {
@@ -20,6 +21,7 @@ public final class TensorOwner implements AutoCloseable {
     /** Takes a tensor that has memory of its own and counts its bytes. */
     public Tensor ownCounted(Tensor tensor) {
         bytes += Tensors.bytes(tensor);
+        numbers += tensor.numel();
         return own(tensor);
     }
 
@@ -28,10 +30,16 @@ public final class TensorOwner implements AutoCloseable {
         return bytes;
     }
 
+    /** Numbers in the counted tensors. */
+    public long numbers() {
+        return numbers;
+    }
+
     @Override
     public void close() {
         owned.forEach(Pointer::close);
         owned.clear();
         bytes = 0;
+        numbers = 0;
     }
 }

@@ -54,6 +54,9 @@ public final class Tensors {
 
     private Tensors() {}
 
+    /** Loads LibTorch, if that has not happened. */
+    static void load() {}
+
     /** Loads LibTorch and sets the number of its compute threads, for the whole process. */
     public static void useThreads(int threads) {
         torch.set_num_threads(threads);

@@ -7,6 +7,8 @@ import io.reelfleet.engine.ModelException;
 import io.reelfleet.engine.ModelFolder;
 import io.reelfleet.engine.ModelVerify;
 import io.reelfleet.engine.checkpoint.CheckpointImport;
+import io.reelfleet.engine.tensor.Device;
+import io.reelfleet.engine.tensor.Precision;
 import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.HashMap;
@@ -22,7 +24,7 @@ import java.util.Set;
  */
 public final class ModelTool {
     private static final String USAGE =
-            "usage: verify DIR | info DIR | import CHECKPOINT --base DIR [--out DIR] [--key NAME]"
+            "usage: verify DIR | info DIR [--precision fp32|bf16] | import CHECKPOINT --base DIR [--out DIR] [--key NAME]"
                     + " [--lora FILE [--lora-alpha NUMBER]]";
 
     private static final Set<String> OPTIONS =
@@ -46,7 +48,12 @@ public final class ModelTool {
                 return verify(Path.of(args.get(1)));
             }
             if (args.size() == 2 && args.getFirst().equals("info")) {
-                return info(args.get(1));
+                return info(args.get(1), Precision.FP32);
+            }
+            if (args.size() == 4
+                    && args.getFirst().equals("info")
+                    && args.get(2).equals("--precision")) {
+                return info(args.get(1), Precision.of("--precision", args.get(3)));
             }
             if (args.size() > 1 && args.getFirst().equals("import")) {
                 return importCheckpoint(args.subList(1, args.size()));
@@ -75,11 +82,14 @@ public final class ModelTool {
         return failed == 0 ? 0 : 1;
     }
 
-    private int info(String uri) throws ModelException {
+    private int info(String uri, Precision precision) throws ModelException {
         Path cache = Path.of(System.getProperty("java.io.tmpdir"), "reelfleet-models");
         ModelFolder folder = ModelFolder.resolve(uri, cache);
         // Room for weights of any size: nothing is opened here.
-        EngineOptions options = EngineOptions.defaults().withDeviceMemory(Long.MAX_VALUE / 4);
+        EngineOptions options =
+                EngineOptions.defaults()
+                        .withDeviceMemory(Long.MAX_VALUE / 4)
+                        .on(Device.Kind.CPU, precision);
         try (Engine engine = Engine.load(folder, options)) {
             ModelDescription model = engine.model();
             out.println("name                 " + model.name());
@@ -106,9 +116,17 @@ public final class ModelTool {
                             + model.sinkFrames()
                             + " of them sink");
             out.println("denoising steps      " + model.denoisingSteps());
-            out.println("parameters           " + engine.deviceBytesUsed() / Float.BYTES);
-            out.println("weights              " + engine.deviceBytesUsed() + " bytes in float32");
-            out.println("state of a session   " + model.sessionBytes() + " bytes");
+            out.println("parameters           " + engine.parameters());
+            out.println(
+                    "weights              "
+                            + engine.deviceBytesUsed()
+                            + " bytes in "
+                            + engine.precision().setting());
+            out.println(
+                    "state of a session   "
+                            + model.sessionBytes()
+                            + " bytes in "
+                            + engine.precision().setting());
             out.println("longest prompt       " + model.maxPromptTokens() + " tokens");
             out.println("controls             " + String.join(", ", model.controls()));
         }

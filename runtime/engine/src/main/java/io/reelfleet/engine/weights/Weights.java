@@ -2,6 +2,7 @@ package io.reelfleet.engine.weights;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.reelfleet.engine.ModelException;
+import io.reelfleet.engine.tensor.Device;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -17,19 +18,24 @@ import org.bytedeco.pytorch.global.torch;
 /**
  * All weights of one component of a model: a single safetensors file or shards with an index.
  *
- * <p>{@link #take} checks name, type, shape and that every number is finite, and hands out float32.
- * {@link #finish} complains about tensors that nobody took.
+ * <p>{@link #take} checks name, type, shape and that every number is finite, and hands out the
+ * device's precision. {@link #finish} complains about tensors that nobody took.
  */
 public final class Weights implements AutoCloseable {
     private record Place(SafetensorsFile file, TensorEntry entry) {}
 
     private final Path folder;
+
+    /** Where {@link #take} puts tensors; null for the host, in float32. */
+    private final Device device;
+
     private final List<SafetensorsFile> files = new ArrayList<>();
     private final Map<String, Place> places = new LinkedHashMap<>();
     private final TreeSet<String> untouched = new TreeSet<>();
 
-    private Weights(Path folder) {
+    private Weights(Path folder, Device device) {
         this.folder = folder;
+        this.device = device;
     }
 
     /**
@@ -40,7 +46,17 @@ public final class Weights implements AutoCloseable {
      */
     public static Weights open(Path folder, String stem, UnaryOperator<String> rename)
             throws ModelException {
-        Weights weights = new Weights(folder);
+        return open(folder, stem, rename, null);
+    }
+
+    /**
+     * As {@link #open(Path, String, UnaryOperator)}, for a device: {@link #take} hands out tensors
+     * there.
+     */
+    public static Weights open(
+            Path folder, String stem, UnaryOperator<String> rename, Device device)
+            throws ModelException {
+        Weights weights = new Weights(folder, device);
         try {
             Path index = folder.resolve(stem + ".safetensors.index.json");
             if (Files.exists(index)) {
@@ -130,8 +146,19 @@ public final class Weights implements AutoCloseable {
         return places.containsKey(name);
     }
 
-    /** The tensor as float32; the innermost scope owns it. */
+    /** The tensor on the device in its precision; the innermost scope owns it. */
     public Tensor take(String name, long... shape) throws ModelException {
+        Tensor checked = checked(name, shape);
+        return device == null ? checked.to(torch.ScalarType.Float) : device.place(checked);
+    }
+
+    /** The tensor on the device in float32, whatever its precision; the innermost scope owns it. */
+    public Tensor takeFloats(String name, long... shape) throws ModelException {
+        Tensor checked = checked(name, shape);
+        return device == null ? checked.to(torch.ScalarType.Float) : device.placeFloats(checked);
+    }
+
+    private Tensor checked(String name, long... shape) throws ModelException {
         Place place = place(name);
         TensorEntry entry = place.entry();
         if (!entry.type().isFloat()) {
@@ -158,8 +185,7 @@ public final class Weights implements AutoCloseable {
                             + expected);
         }
         untouched.remove(name);
-        Tensor raw = place.file().read(entry);
-        Tensor tensor = entry.type() == DType.F32 ? raw : raw.to(torch.ScalarType.Float);
+        Tensor tensor = place.file().read(entry);
         try (PointerScope _ = new PointerScope()) {
             if (!torch.isfinite(tensor).all().item_bool()) {
                 throw new ModelException(

@@ -31,7 +31,12 @@ class ModelToolTest {
                 .contains("32 x 32 pixels, 16 frames/s")
                 .contains("window               9 latent frames, 3 of them sink")
                 .containsPattern("parameters +[1-9][0-9]+")
-                .containsPattern("state of a session +[1-9][0-9]+ bytes");
+                .containsPattern("state of a session +[1-9][0-9]+ bytes in fp32")
+                .contains("controls             prompt");
+        out.reset();
+        assertThat(run("info", folder.toString(), "--precision", "bf16")).isZero();
+        assertThat(out.toString(StandardCharsets.UTF_8))
+                .containsPattern("state of a session +[1-9][0-9]+ bytes in bf16");
     }
 
     @Test
@@ -44,6 +49,7 @@ class ModelToolTest {
                 .hasSize(3)
                 .last()
                 .asString()
-                .startsWith("usage: verify DIR | info DIR | import CHECKPOINT --base DIR");
+                .startsWith(
+                        "usage: verify DIR | info DIR [--precision fp32|bf16] | import CHECKPOINT");
     }
 }
