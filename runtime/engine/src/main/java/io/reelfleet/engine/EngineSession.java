@@ -1073,6 +1073,7 @@ public final class EngineSession implements AutoCloseable {
             cache.readPage(Long.parseLong(parts[1]), Integer.parseInt(parts[2]), into);
             return;
         }
+        awaitDecode();
         if (!records().contains(record)) {
             throw new IllegalStateException(
                     "session %s has no %s of version %d"

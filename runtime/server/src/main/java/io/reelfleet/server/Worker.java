@@ -144,9 +144,10 @@ class Worker implements LoopListener {
         }
         LOG.info("model loaded in {} ms", (System.nanoTime() - started) / 1_000_000);
         EngineGenerators generators =
-                settings.batch() > 0
-                        ? new EngineGenerators(engine, settings.batch())
-                        : new EngineGenerators(engine);
+                new EngineGenerators(
+                        engine,
+                        settings.batch() > 0 ? settings.batch() : engine.batchCap().sessions(),
+                        settings.decodesBeside());
         if (settings.spillFolder().isPresent()) {
             // Measured now, so that the first state that host memory has no room for need not wait.
             engine.offloadCosts();

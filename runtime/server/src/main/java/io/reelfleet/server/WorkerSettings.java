@@ -132,6 +132,13 @@ record WorkerSettings(Config config) {
         return choice(() -> Precision.of(name, text(name).orElse("fp32")));
     }
 
+    /** Whether chunks are decoded beside the steps; unless it is set, a GPU does and a CPU not. */
+    boolean decodesBeside() {
+        return text("reelfleet.worker.decode-beside")
+                .map(Boolean::valueOf)
+                .orElse(device() == Device.Kind.CUDA);
+    }
+
     private static <T> T choice(Supplier<T> parse) {
         try {
             return parse.get();

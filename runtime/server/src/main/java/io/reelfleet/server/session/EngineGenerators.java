@@ -11,17 +11,26 @@ import io.reelfleet.engine.SessionState;
 import io.reelfleet.engine.SessionStateImport;
 import io.reelfleet.engine.StoredChunk;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 
 /**
  * The real engine behind {@link Generators}.
  *
  * @param engine the engine
  * @param batchCap how many sessions a step takes together
+ * @param decodesBeside whether chunks are decoded while the steps go on
  */
-public record EngineGenerators(Engine engine, int batchCap) implements Generators {
+public record EngineGenerators(Engine engine, int batchCap, boolean decodesBeside)
+        implements Generators {
     /** With the cap that is measured now, which takes some seconds at most. */
     public EngineGenerators(Engine engine) {
-        this(engine, engine.batchCap().sessions());
+        this(engine, engine.batchCap().sessions(), false);
+    }
+
+    @Override
+    public boolean settle() {
+        engine.settle();
+        return engine.settling();
     }
 
     @Override
@@ -57,7 +66,7 @@ public record EngineGenerators(Engine engine, int batchCap) implements Generator
 
     @Override
     public Generator open(SessionParameters parameters) throws InvalidPromptException {
-        return new EngineGenerator(engine.open(parameters));
+        return new EngineGenerator(engine.open(parameters), decodesBeside);
     }
 
     @Override
@@ -65,7 +74,25 @@ public record EngineGenerators(Engine engine, int batchCap) implements Generator
         engine.close();
     }
 
-    private record EngineGenerator(EngineSession session) implements Generator {
+    private record EngineGenerator(EngineSession session, boolean decodesBeside)
+            implements Generator {
+        @Override
+        public CompletableFuture<GeneratedChunk> decode() {
+            return decodesBeside
+                    ? session.decodeBeside()
+                    : CompletableFuture.completedFuture(session.takeChunk());
+        }
+
+        @Override
+        public boolean tryResume() {
+            return session.tryResume();
+        }
+
+        @Override
+        public void prefetch() {
+            session.prefetch();
+        }
+
         @Override
         public GeneratedChunk takeChunk() {
             return session.takeChunk();
@@ -78,7 +105,7 @@ public record EngineGenerators(Engine engine, int batchCap) implements Generator
 
         @Override
         public void suspend() {
-            session.suspend();
+            session.beginSuspend();
         }
 
         @Override

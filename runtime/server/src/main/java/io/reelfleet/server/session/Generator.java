@@ -7,6 +7,7 @@ import io.reelfleet.engine.SessionState;
 import io.reelfleet.engine.SessionStateImport;
 import io.reelfleet.engine.StoredChunk;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 
 /**
  * One session in the engine; see {@link io.reelfleet.engine.EngineSession}, whose methods these
@@ -15,14 +16,36 @@ import java.util.List;
 public interface Generator extends AutoCloseable {
     GeneratedChunk takeChunk();
 
+    /**
+     * Decodes the finished chunk, beside the steps where that gains; the next may begin at once.
+     */
+    default CompletableFuture<GeneratedChunk> decode() {
+        return CompletableFuture.completedFuture(takeChunk());
+    }
+
     void setPrompt(String prompt) throws InvalidPromptException;
 
+    /** Begins to leave the device; it cannot step from now on. */
     void suspend() throws DoesNotFitException;
 
     /** Whether the suspended state was given up for other sessions'. */
     boolean lost();
 
+    /** Comes back to the device; waits for it. */
     void resume() throws DoesNotFitException;
+
+    /**
+     * Goes on with coming back, without waiting.
+     *
+     * @return true once it can step; to be called again until then
+     */
+    default boolean tryResume() throws DoesNotFitException {
+        resume();
+        return true;
+    }
+
+    /** A resume is foreseeable: what is in a file is brought into host memory. */
+    default void prefetch() {}
 
     void rebuild(long nextChunk, List<StoredChunk> lastChunks);
 

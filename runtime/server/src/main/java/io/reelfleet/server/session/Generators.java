@@ -32,6 +32,15 @@ public interface Generators extends AutoCloseable {
      */
     List<Advance> step(List<Generator> batch, int runnable);
 
+    /**
+     * Gives back the memory of sessions that have left the device since the last call.
+     *
+     * @return true while others are still leaving
+     */
+    default boolean settle() {
+        return false;
+    }
+
     Generator open(SessionParameters parameters) throws DoesNotFitException, InvalidPromptException;
 
     @Override

@@ -4,7 +4,9 @@ import io.reelfleet.api.runtime.v1.SessionReport;
 import io.reelfleet.api.session.v1.SessionSpec;
 import io.reelfleet.api.session.v1.SessionState;
 import java.time.Instant;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
@@ -43,6 +45,12 @@ final class LiveSession {
      * failed.
      */
     Generator generator;
+
+    /** Who waits for the state that is on its way to the device; null where none is. */
+    CompletableFuture<SessionLoop.Standing> resuming;
+
+    /** Chunks that are being decoded and not handed on, oldest first. */
+    final Deque<SessionLoop.Decoding> decoding = new ArrayDeque<>();
 
     long nextToGenerate;
     long nextStored;

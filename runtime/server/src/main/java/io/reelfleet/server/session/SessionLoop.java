@@ -37,6 +37,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -60,6 +61,9 @@ public final class SessionLoop {
 
     /** How long an idle loop sleeps at most: so late it may notice that a viewer left. */
     private static final Duration LONGEST_WAIT = Duration.ofMillis(250);
+
+    /** How often an idle loop looks after states that are on their way. */
+    private static final Duration SETTLE = Duration.ofMillis(2);
 
     /** How long a fenced session stays in the reports, so that its operator hears of it. */
     private static final Duration SHOW_FENCED = Duration.ofSeconds(30);
@@ -90,6 +94,14 @@ public final class SessionLoop {
      * @param applied completed once that chunk is stored
      */
     public record Controlled(long chunk, CompletableFuture<Long> applied) {}
+
+    /**
+     * A chunk that is being decoded.
+     *
+     * @param inForce controls it was made under
+     * @param due when it was due
+     */
+    record Decoding(CompletableFuture<GeneratedChunk> chunk, List<Control> inForce, Instant due) {}
 
     private final LoopSettings settings;
     private final ChunkStore store;
@@ -207,6 +219,7 @@ public final class SessionLoop {
                                 session,
                                 answer,
                                 () -> {
+                                    arrive(session);
                                     if (session.is(SessionState.SESSION_STATE_RUNNING)) {
                                         suspendNow(session);
                                     }
@@ -442,11 +455,14 @@ public final class SessionLoop {
         }
         Instant now = clock.instant();
         keepHouse(now);
+        boolean settling = settle();
         List<LiveSession> runnable = runnable(now);
         if (!runnable.isEmpty()) {
             advance(runnable);
         } else {
-            Runnable task = mailbox.poll(untilNextDue(now).toNanos(), TimeUnit.NANOSECONDS);
+            Duration wait = untilNextDue(now);
+            wait = settling && wait.compareTo(SETTLE) > 0 ? SETTLE : wait;
+            Runnable task = mailbox.poll(wait.toNanos(), TimeUnit.NANOSECONDS);
             if (task != null) {
                 run(task);
             }
@@ -571,15 +587,46 @@ public final class SessionLoop {
         }
     }
 
+    /** Sends a finished chunk to be decoded; what is decoded at once is handed on at once. */
     private void finishChunk(LiveSession session) {
-        GeneratedChunk chunk = session.generator.takeChunk();
-        Instant now = clock.instant();
         List<Control> inForce = session.controls.inForce(session.nextToGenerate);
+        Decoding decoding = new Decoding(session.generator.decode(), inForce, session.due);
         session.inChunk = false;
         session.nextToGenerate++;
         session.pending++;
-        session.pace.generated(now);
-        SessionWriter.Pending pending = new SessionWriter.Pending(chunk, inForce, session.due);
+        session.pace.generated(clock.instant());
+        session.decoding.add(decoding);
+        if (decoding.chunk().isDone()) {
+            handOn(session);
+        } else {
+            decoding.chunk().whenComplete((chunk, error) -> mailbox.add(() -> handOn(session)));
+        }
+    }
+
+    /** Waits for the chunks that are being decoded, and hands them on. */
+    private void finishDecoding(LiveSession session) {
+        session.decoding.forEach(each -> each.chunk().handle((chunk, error) -> null).join());
+        handOn(session);
+    }
+
+    /** Hands the chunks that are decoded to the session's writer. */
+    private void handOn(LiveSession session) {
+        try {
+            while (!session.decoding.isEmpty() && session.decoding.getFirst().chunk().isDone()) {
+                Decoding decoded = session.decoding.removeFirst();
+                if (!session.over() && sessions.get(session.uid) == session) {
+                    handOn(session, decoded);
+                }
+            }
+        } catch (CompletionException e) {
+            LOG.error("session {} failed while decoding", session.uid, e.getCause());
+            failed(session, "decoding failed: " + e.getCause().getMessage());
+        }
+    }
+
+    private void handOn(LiveSession session, Decoding decoded) {
+        SessionWriter.Pending pending =
+                new SessionWriter.Pending(decoded.chunk().join(), decoded.inForce(), decoded.due());
         session.writer.run(
                 () ->
                         session.writer.append(
@@ -588,7 +635,7 @@ public final class SessionLoop {
                                 engine.model(),
                                 settings.latencyTarget(),
                                 outcome(session, pending)));
-        if (limitReached(session)) {
+        if (session.decoding.isEmpty() && !session.inChunk && limitReached(session)) {
             session.closeGenerator();
             remember();
             session.writer.run(
@@ -897,6 +944,10 @@ public final class SessionLoop {
     // Suspending and resuming.
 
     private void suspendNow(LiveSession session) {
+        finishDecoding(session);
+        if (session.generator == null) {
+            return;
+        }
         try {
             session.generator.suspend();
         } catch (DoesNotFitException e) {
@@ -914,15 +965,11 @@ public final class SessionLoop {
             session.closeGenerator();
         }
         if (session.generator != null) {
-            try {
-                session.generator.resume();
-            } catch (DoesNotFitException e) {
-                throw new Refusal(Refusal.Kind.DOES_NOT_FIT, e.getMessage(), e);
+            session.resuming = answer;
+            if (!comesBack(session, false)) {
+                session.state = SessionState.SESSION_STATE_LOADING;
+                refresh(session);
             }
-            running(session);
-            LOG.info("session {} resumed at chunk {}", session.uid, session.nextToGenerate);
-            refresh(session);
-            answer.complete(standing(session));
             return;
         }
         session.generator = open(session, session.controls.prompt(session.nextToGenerate));
@@ -945,6 +992,72 @@ public final class SessionLoop {
     }
 
     /**
+     * States that have left the device or come back to it since; true while others are on their
+     * way.
+     */
+    private boolean settle() {
+        boolean settling = engine != null && engine.settle();
+        for (LiveSession session : sessions.values()) {
+            if (session.resuming != null) {
+                try {
+                    settling |= !comesBack(session, false);
+                } catch (Refusal e) {
+                    // Its caller was told; it is suspended again.
+                    LOG.info("session {} stays suspended: {}", session.uid, e.getMessage());
+                }
+            }
+        }
+        return settling;
+    }
+
+    /** Waits for a session that is on its way to the device. */
+    private void arrive(LiveSession session) {
+        if (session.resuming != null) {
+            comesBack(session, true);
+        }
+    }
+
+    /** Goes on with a session's way back to the device; true once it is over. */
+    private boolean comesBack(LiveSession session, boolean waits) {
+        CompletableFuture<Standing> answer = session.resuming;
+        try {
+            if (session.generator == null || session.over()) {
+                throw new Refusal(Refusal.Kind.UNKNOWN_SESSION, "the session is gone");
+            }
+            if (waits) {
+                session.generator.resume();
+            } else if (!session.generator.tryResume()) {
+                return false;
+            }
+        } catch (Refusal | DoesNotFitException e) {
+            Refusal refusal =
+                    e instanceof Refusal given
+                            ? given
+                            : new Refusal(Refusal.Kind.DOES_NOT_FIT, e.getMessage(), e);
+            session.resuming = null;
+            if (!session.over()) {
+                session.state = SessionState.SESSION_STATE_SUSPENDED;
+                refresh(session);
+            }
+            answer.completeExceptionally(refusal);
+            throw refusal;
+        } catch (IllegalStateException e) {
+            // Its file cannot be read: the log brings it back.
+            LOG.warn("session {}: {}", session.uid, e.getMessage());
+            session.resuming = null;
+            session.closeGenerator();
+            resumeNow(session, answer);
+            return true;
+        }
+        session.resuming = null;
+        running(session);
+        LOG.info("session {} resumed at chunk {}", session.uid, session.nextToGenerate);
+        refresh(session);
+        answer.complete(standing(session));
+        return true;
+    }
+
+    /**
      * Notices viewers that came and went, and moves the state of sessions that idle off the device
      * and back.
      */
@@ -962,6 +1075,12 @@ public final class SessionLoop {
             boolean active = session.pace.active(now);
             if (active) {
                 session.lastActive = now;
+            }
+            if (active
+                    && session.generator != null
+                    && session.is(SessionState.SESSION_STATE_SUSPENDED)) {
+                // It will be resumed soon, by this loop or by the operator.
+                session.generator.prefetch();
             }
             if (active != session.active) {
                 session.active = active;
@@ -1048,6 +1167,7 @@ public final class SessionLoop {
             String reason,
             String endMessage,
             CompletableFuture<Standing> answer) {
+        finishDecoding(session);
         session.closeGenerator();
         remember();
         Standing standing = standing(session);
@@ -1131,6 +1251,10 @@ public final class SessionLoop {
         session.writer.close();
         sessions.remove(session.uid, session);
         session.feed.gone(why);
+        if (session.resuming != null) {
+            session.resuming.completeExceptionally(new Refusal(Refusal.Kind.UNKNOWN_SESSION, why));
+            session.resuming = null;
+        }
         session.sent.forEach(
                 s ->
                         s.applied()
@@ -1144,6 +1268,7 @@ public final class SessionLoop {
         moves.stop();
         Instant deadline = clock.instant().plus(Duration.ofSeconds(3));
         for (LiveSession session : List.copyOf(sessions.values())) {
+            finishDecoding(session);
             session.closeGenerator();
             Duration left = Duration.between(clock.instant(), deadline);
             try {

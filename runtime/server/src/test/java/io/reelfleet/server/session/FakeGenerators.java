@@ -14,6 +14,9 @@ import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /** An engine whose latents are one number, made from the chunk before, the seed and the prompt. */
@@ -34,6 +37,14 @@ final class FakeGenerators implements Generators {
     volatile boolean hostFull;
     volatile String failsOn = "";
     volatile String givenUp = "";
+
+    /** States that come back are on their way as long as this is so. */
+    volatile boolean copying;
+
+    /** Chunks are decoded when this is complete. */
+    volatile CompletableFuture<Void> decoding = CompletableFuture.completedFuture(null);
+
+    final Set<String> prefetched = ConcurrentHashMap.newKeySet();
 
     @Override
     public ModelDescription model() {
@@ -76,6 +87,11 @@ final class FakeGenerators implements Generators {
     public List<Advance> step(List<Generator> batch, int runnable) {
         batches.add(batch.size());
         return batch.stream().map(each -> ((Fake) each).advance()).toList();
+    }
+
+    @Override
+    public boolean settle() {
+        return copying;
     }
 
     @Override
@@ -168,6 +184,26 @@ final class FakeGenerators implements Generators {
         public void resume() {
             take(parameters.uid());
             suspended = false;
+        }
+
+        @Override
+        public boolean tryResume() {
+            if (copying) {
+                return false;
+            }
+            resume();
+            return true;
+        }
+
+        @Override
+        public void prefetch() {
+            prefetched.add(parameters.uid());
+        }
+
+        @Override
+        public CompletableFuture<GeneratedChunk> decode() {
+            GeneratedChunk chunk = takeChunk();
+            return decoding.thenApply(done -> chunk);
         }
 
         @Override

@@ -160,6 +160,53 @@ class SessionLoopTest {
     }
 
     @Test
+    void whileAStateComesBackTheOthersGoOn() throws Exception {
+        admit("away", 1, Pacing.PACING_UNPACED);
+        admit("stays", 1, Pacing.PACING_UNPACED);
+        chunks("away", 2);
+        get(loop.suspend("away", 1));
+        engine.copying = true;
+        CompletableFuture<SessionLoop.Standing> resumed = loop.resume("away", 1, Optional.empty());
+        report("away", r -> r.getState() == SessionState.SESSION_STATE_LOADING);
+        chunks("stays", nextChunk("stays") + 5);
+        assertThat(resumed).isNotDone();
+        engine.copying = false;
+        assertThat(get(resumed).state()).isEqualTo(SessionState.SESSION_STATE_RUNNING);
+        chunks("away", nextChunk("away") + 3);
+
+        get(loop.suspend("away", 1));
+        engine.copying = true;
+        CompletableFuture<SessionLoop.Standing> again = loop.resume("away", 1, Optional.empty());
+        assertThat(get(loop.suspend("away", 1)).state())
+                .as("told to leave on its way back")
+                .isEqualTo(SessionState.SESSION_STATE_SUSPENDED);
+        assertThat(again).isDone();
+        assertUndisturbed("away", 1);
+    }
+
+    @Test
+    void whatWillBeResumedSoonIsBroughtNear() throws Exception {
+        admit("watched", 1, Pacing.PACING_VIEWER);
+        get(loop.suspend("watched", 1));
+        assertThat(engine.prefetched).isEmpty();
+        get(loop.heartbeat("watched", "v", 0));
+        await(() -> engine.prefetched.contains("watched"));
+    }
+
+    @Test
+    void theNextChunkBeginsWhileTheLastIsDecodedAndBothAreStoredInOrder() throws Exception {
+        engine.decoding = new CompletableFuture<>();
+        admit("decoding", 1, Pacing.PACING_UNPACED);
+        // Two chunks may wait; a third does not begin.
+        await(() -> engine.batches.size() == 2 * FakeGenerators.STEPS);
+        assertThat(nextChunk("decoding")).isZero();
+        engine.decoding.complete(null);
+        chunks("decoding", 4);
+        get(loop.release("decoding", 1, false, "", ""));
+        assertUndisturbed("decoding", 1);
+    }
+
+    @Test
     void whatDoesNotFitIsRefusedBeforeItTakesTheSession() throws Exception {
         engine.most = 1;
         admit("first", 1, Pacing.PACING_REALTIME);

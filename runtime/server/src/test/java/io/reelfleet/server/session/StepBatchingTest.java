@@ -20,8 +20,9 @@ import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The loop with a real engine: sessions come one after the other and share every step. */
 class StepBatchingTest {
@@ -31,8 +32,10 @@ class StepBatchingTest {
 
     @TempDir Path folder;
 
-    @Test
-    void sessionsThatArriveAtDifferentTimesFillNineTenthsOfTheirBatches() throws Exception {
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void sessionsThatArriveAtDifferentTimesFillNineTenthsOfTheirBatches(boolean decodesBeside)
+            throws Exception {
         Path model = folder.resolve("model");
         RandomModel.tiny().write(model, 1);
         try (Engine engine = Engine.load(ModelFolder.of(model), EngineOptions.defaults())) {
@@ -49,7 +52,7 @@ class StepBatchingTest {
                                     Duration.ofMinutes(5),
                                     new PaceSettings(2, Duration.ofSeconds(10))),
                             ChunkStores.open(folder.resolve("store").toUri().toString()),
-                            () -> new EngineGenerators(engine, CAP),
+                            () -> new EngineGenerators(engine, CAP, decodesBeside),
                             Clock.systemUTC(),
                             new LoopListener() {
                                 @Override
