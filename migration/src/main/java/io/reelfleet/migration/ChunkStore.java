@@ -33,6 +33,30 @@ public interface ChunkStore extends AutoCloseable {
     /** Removes every object whose key starts with {@code prefix}; no such object is no error. */
     void delete(String prefix) throws StoreException;
 
+    /**
+     * Removes these objects one after the other, in this order; what is not there is no error.
+     *
+     * @throws StoreException when the store refuses; those before the refused one are gone
+     */
+    default void deleteAll(List<String> keys) throws StoreException {
+        for (String key : keys) {
+            delete(key);
+        }
+    }
+
+    /**
+     * The names between {@code prefix}, which ends with a slash, and the next slash: the folders
+     * there are. Sorted.
+     */
+    default List<String> folders(String prefix) throws StoreException {
+        return list(prefix).stream()
+                .map(key -> key.substring(prefix.length()))
+                .filter(rest -> rest.indexOf('/') > 0)
+                .map(rest -> rest.substring(0, rest.indexOf('/')))
+                .distinct()
+                .toList();
+    }
+
     /** Where it is, for messages: the URI it was opened with. */
     String location();
 

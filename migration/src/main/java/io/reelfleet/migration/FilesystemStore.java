@@ -133,6 +133,33 @@ final class FilesystemStore implements ChunkStore {
     }
 
     @Override
+    public void deleteAll(List<String> keys) throws StoreException {
+        for (String key : keys) {
+            try {
+                Files.deleteIfExists(path(key));
+            } catch (IOException e) {
+                throw failed("cannot be deleted from (" + key + ")", e);
+            }
+        }
+    }
+
+    @Override
+    public List<String> folders(String prefix) throws StoreException {
+        List<String> names = new ArrayList<>();
+        try (DirectoryStream<Path> children =
+                Files.newDirectoryStream(
+                        root.resolve(StoreKeys.checkPrefix(prefix)), Files::isDirectory)) {
+            children.forEach(child -> names.add(child.getFileName().toString()));
+        } catch (NoSuchFileException e) {
+            return List.of();
+        } catch (IOException e) {
+            throw failed("cannot be listed (" + prefix + ")", e);
+        }
+        Collections.sort(names);
+        return names;
+    }
+
+    @Override
     public String location() {
         return "file:" + root;
     }

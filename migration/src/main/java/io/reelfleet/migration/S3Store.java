@@ -131,8 +131,33 @@ final class S3Store implements ChunkStore {
     }
 
     @Override
+    public List<String> folders(String keyPrefix) throws StoreException {
+        StoreKeys.checkPrefix(keyPrefix);
+        String whole = prefix + keyPrefix;
+        try {
+            return client
+                    .listObjectsV2Paginator(
+                            request -> request.bucket(bucket).prefix(whole).delimiter("/"))
+                    .commonPrefixes()
+                    .stream()
+                    .map(each -> each.prefix().substring(whole.length()))
+                    .map(each -> each.substring(0, each.length() - 1))
+                    .sorted()
+                    .toList();
+        } catch (SdkException e) {
+            throw failed("cannot be listed (" + keyPrefix + ")", e);
+        }
+    }
+
+    @Override
     public void delete(String keyPrefix) throws StoreException {
-        for (String key : list(keyPrefix)) {
+        deleteAll(list(keyPrefix));
+    }
+
+    @Override
+    public void deleteAll(List<String> keys) throws StoreException {
+        for (String key : keys) {
+            StoreKeys.check(key);
             try {
                 client.deleteObject(request -> request.bucket(bucket).key(prefix + key));
             } catch (SdkException e) {

@@ -2,8 +2,12 @@ package io.reelfleet.migration;
 
 import com.google.protobuf.InvalidProtocolBufferException;
 import io.reelfleet.api.log.v1.Chunk;
+import io.reelfleet.api.log.v1.Fork;
 import io.reelfleet.api.log.v1.LogEntry;
+import io.reelfleet.api.log.v1.Rewind;
+import io.reelfleet.api.log.v1.Trim;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -18,8 +22,11 @@ import java.util.Optional;
  * safe for use by many threads at once; readers are cheap, take one each.
  */
 public final class SessionLogReader {
-    /** The format this version writes, and the highest it reads. */
-    public static final int FORMAT_VERSION = 1;
+    /** The highest format this version reads. */
+    public static final int FORMAT_VERSION = 2;
+
+    /** What logs without forks, rewinds and trims are written in. */
+    static final int PLAIN_FORMAT = 1;
 
     private static final long CACHE_BYTES = 16L << 20;
 
@@ -31,6 +38,67 @@ public final class SessionLogReader {
     private long size;
     private Optional<LogEntry> newestOwner = Optional.empty();
     private boolean ownerKnown = true;
+
+    /** The first entry that the store listed. */
+    private long oldest;
+
+    /** Null until it is needed. */
+    private Beginning beginning;
+
+    /** The log of the session that this one is a fork of; null until it is needed. */
+    private SessionLogReader source;
+
+    /**
+     * Where the log begins: at entry 0 with chunk 0, or for a fork with the chunk after the last
+     * one taken over, or after a trim somewhere later.
+     *
+     * @param entry the first entry there is, apart from those that were kept
+     * @param chunk the number of the first chunk from there on
+     * @param owner the newest Owner entry before it
+     * @param kept entries before it that were kept, by their chunks' numbers
+     */
+    private record Beginning(
+            long entry,
+            long chunk,
+            Optional<LogEntry> owner,
+            Timeline timeline,
+            List<String> rewinds,
+            Optional<Fork> fork,
+            Map<Long, Long> kept) {
+        static final Beginning PLAIN =
+                new Beginning(
+                        0,
+                        0,
+                        Optional.empty(),
+                        Timeline.UNTOUCHED,
+                        List.of(),
+                        Optional.empty(),
+                        Map.of());
+
+        static Beginning of(Fork fork) {
+            return new Beginning(
+                    0,
+                    fork.getChunk() + 1,
+                    Optional.empty(),
+                    new Timeline(fork.getTimelineList()),
+                    List.of(),
+                    Optional.of(fork),
+                    Map.of());
+        }
+
+        static Beginning of(Trim trim) {
+            Map<Long, Long> kept = new HashMap<>();
+            trim.getKeptList().forEach(each -> kept.put(each.getChunk(), each.getEntry()));
+            return new Beginning(
+                    trim.getFirstEntry(),
+                    trim.getFirstChunk(),
+                    trim.hasOwner() ? Optional.of(trim.getOwner()) : Optional.empty(),
+                    new Timeline(trim.getTimelineList()),
+                    trim.getRewindsList(),
+                    trim.hasFork() ? Optional.of(trim.getFork()) : Optional.empty(),
+                    kept);
+        }
+    }
 
     private SessionLogReader(ChunkStore store, String sessionUid, long cacheBytes) {
         this.store = store;
@@ -66,8 +134,8 @@ public final class SessionLogReader {
         SessionLogReader reader = fromStart(store, sessionUid, cacheBytes);
         List<String> keys = store.list(StoreKeys.logPrefix(sessionUid));
         if (!keys.isEmpty()) {
-            String last = keys.getLast();
-            reader.size = number(last) + 1;
+            reader.oldest = number(keys.getFirst());
+            reader.size = number(keys.getLast()) + 1;
             reader.ownerKnown = false;
         }
         return reader;
@@ -75,10 +143,7 @@ public final class SessionLogReader {
 
     /** The uids that have a log in this store. */
     public static List<String> sessions(ChunkStore store) throws StoreException {
-        return store.list("sessions/").stream()
-                .map(key -> key.split("/", 3)[1])
-                .distinct()
-                .toList();
+        return store.folders("sessions/");
     }
 
     private static long number(String key) throws LogCorruptException {
@@ -120,6 +185,159 @@ public final class SessionLogReader {
         return entries;
     }
 
+    /** Whether the log has been trimmed beyond entry {@code n} since this reader was opened. */
+    private boolean isTrimmedBefore(long n) throws StoreException {
+        long before = oldest;
+        try {
+            oldest = n + 1;
+            beginning = findBeginning();
+            return n < beginning.entry;
+        } catch (LogCorruptException e) {
+            oldest = before;
+            return false;
+        }
+    }
+
+    private Beginning beginning() throws StoreException {
+        if (beginning == null) {
+            Beginning found = findBeginning();
+            if (size == 0 && cache.isEmpty()) {
+                return found;
+            }
+            beginning = found;
+        }
+        return beginning;
+    }
+
+    private Beginning findBeginning() throws StoreException {
+        if (oldest == 0) {
+            Optional<LogEntry> first = load(0);
+            if (first.isPresent()) {
+                return first.get().hasFork()
+                        ? Beginning.of(first.get().getFork())
+                        : Beginning.PLAIN;
+            }
+            if (size == 0) {
+                return Beginning.PLAIN;
+            }
+        }
+        // Entry 0 is gone, so the log was trimmed, or all of it is being deleted.
+        List<String> trims = store.list(StoreKeys.trimsPrefix(sessionUid));
+        if (!trims.isEmpty()) {
+            long n = number(trims.getLast());
+            Optional<LogEntry> entry = load(n);
+            if (entry.isPresent() && entry.get().hasTrim()) {
+                return Beginning.of(entry.get().getTrim());
+            }
+        }
+        if (store.read(StoreKeys.leaving(sessionUid)).isPresent()) {
+            return new Beginning(
+                    Math.max(0, size - 1),
+                    0,
+                    Optional.empty(),
+                    Timeline.UNTOUCHED,
+                    List.of(),
+                    Optional.empty(),
+                    Map.of());
+        }
+        throw new LogCorruptException(
+                "the log of session %s has no entry 0 although later ones exist"
+                        .formatted(sessionUid));
+    }
+
+    /** The first entry that can be read one by one from there to the end. */
+    public long firstEntry() throws StoreException {
+        return beginning().entry;
+    }
+
+    /** The number of the first chunk at or after {@link #firstEntry}. */
+    public long firstChunk() throws StoreException {
+        return beginning().chunk;
+    }
+
+    /** What this session is a fork of, if it is one. */
+    public Optional<Fork> fork() throws StoreException {
+        return beginning().fork;
+    }
+
+    /** The log of the session that this one is a fork of. */
+    public SessionLogReader source() throws StoreException {
+        if (source == null) {
+            Fork fork =
+                    fork().orElseThrow(
+                                    () ->
+                                            new IllegalStateException(
+                                                    "session " + sessionUid + " is no fork"));
+            source = atEnd(store, fork.getSourceUid(), cacheBytes);
+        }
+        return source;
+    }
+
+    /** The timeline that the next chunk is part of. */
+    public Timeline timeline() throws StoreException {
+        return timelineBefore(size);
+    }
+
+    /** The timeline that chunk {@code k} is part of. */
+    Timeline timelineOf(long k) throws StoreException {
+        Optional<LogEntry> entry = chunk(k);
+        if (entry.isEmpty()) {
+            throw new LogCorruptException(
+                    "the log of session %s has no chunk %d".formatted(sessionUid, k));
+        }
+        if (!entry.get().getSessionUid().equals(sessionUid)) {
+            return source().timelineOf(k);
+        }
+        return timelineBefore(entry.get().getIndex());
+    }
+
+    private Timeline timelineBefore(long end) throws StoreException {
+        for (long n = lastOtherBefore(end); n >= 0; n = lastOtherBefore(n)) {
+            LogEntry entry = entry(n);
+            switch (entry.getBodyCase()) {
+                case OWNER -> {
+                    return new Timeline(entry.getOwner().getTimelineList());
+                }
+                case REWIND -> {
+                    return new Timeline(entry.getRewind().getTimelineList());
+                }
+                case FORK -> {
+                    return new Timeline(entry.getFork().getTimelineList());
+                }
+                case CHUNK, END, TRIM, BODY_NOT_SET -> {}
+            }
+        }
+        return beginning().timeline;
+    }
+
+    /** Ids of the newest rewinds, the newest last. */
+    List<String> rewinds() throws StoreException {
+        for (long n = lastOtherBefore(size); n >= 0; n = lastOtherBefore(n)) {
+            LogEntry entry = entry(n);
+            if (entry.hasOwner()) {
+                return entry.getOwner().getRewindsList();
+            }
+            if (entry.hasRewind()) {
+                return entry.getRewind().getRewindsList();
+            }
+        }
+        return beginning().rewinds;
+    }
+
+    /** The newest Rewind entry, when no chunk follows it yet. */
+    Optional<Rewind> unfinishedRewind() throws StoreException {
+        for (long n = size - 1; n >= beginning().entry; n--) {
+            LogEntry entry = entry(n);
+            if (entry.hasChunk()) {
+                return Optional.empty();
+            }
+            if (entry.hasRewind()) {
+                return Optional.of(entry.getRewind());
+            }
+        }
+        return Optional.empty();
+    }
+
     /**
      * Entry {@code n}, which must be below {@link #size}.
      *
@@ -130,11 +348,17 @@ public final class SessionLogReader {
         if (n < 0 || n >= size) {
             throw new IndexOutOfBoundsException("entry " + n + " of " + size);
         }
-        return load(n).orElseThrow(
-                        () ->
-                                new LogCorruptException(
-                                        "the log of session %s has no entry %d although later ones exist"
-                                                .formatted(sessionUid, n)));
+        Optional<LogEntry> entry = load(n);
+        if (entry.isEmpty()) {
+            if (isTrimmedBefore(n)) {
+                throw new LogCorruptException(
+                        "entry %d of session %s is no longer kept".formatted(n, sessionUid));
+            }
+            throw new LogCorruptException(
+                    "the log of session %s has no entry %d although later ones exist"
+                            .formatted(sessionUid, n));
+        }
+        return entry.get();
     }
 
     /** The newest Owner entry known to this reader: who owns the session, where, and its spec. */
@@ -160,15 +384,23 @@ public final class SessionLogReader {
         return chunksBefore(size);
     }
 
-    /** Chunk {@code k}'s entry, if the known part of the log holds it. */
+    /**
+     * Chunk {@code k}'s entry, if the known part of the log holds it; of a fork also the other
+     * session's entry of a chunk that was taken over. Empty for a chunk that is no longer kept.
+     */
     public Optional<LogEntry> chunk(long k) throws StoreException {
-        if (k < 0) {
-            return Optional.empty();
+        Beginning start = beginning();
+        if (k < start.chunk) {
+            Long kept = start.kept.get(k);
+            if (kept != null) {
+                return load(kept);
+            }
+            boolean taken = start.fork.filter(f -> k <= f.getChunk()).isPresent();
+            return taken && k >= 0 ? source().chunk(k) : Optional.empty();
         }
-        // Entry n holds a chunk numbered at most n - 1, and numbers grow by at most one from entry
-        // to entry. So a step of
-        // the whole remaining distance can never pass over chunk k.
-        long n = k + 1;
+        // From the first entry on, chunk numbers grow by at most one from entry to entry. So a
+        // step of the whole remaining distance can never pass over chunk k.
+        long n = start.entry + (k - start.chunk);
         while (n < size) {
             LogEntry entry = entry(n);
             long next = entry.hasChunk() ? entry.getChunk().getChunk() : chunksBefore(n);
@@ -197,9 +429,12 @@ public final class SessionLogReader {
         return chunks;
     }
 
-    /** How many chunks entries 0 to n - 1 hold; from the nearest chunk or owner entry below n. */
+    /**
+     * The number of the first chunk at or after entry n; from the nearest entry below that says it.
+     */
     private long chunksBefore(long n) throws StoreException {
-        for (long i = n - 1; i >= 0; i--) {
+        Beginning start = beginning();
+        for (long i = n - 1; i >= start.entry; i--) {
             LogEntry entry = entry(i);
             if (entry.hasChunk()) {
                 return entry.getChunk().getChunk() + 1;
@@ -207,40 +442,59 @@ public final class SessionLogReader {
             if (entry.hasOwner()) {
                 return entry.getOwner().getNextChunk();
             }
+            if (entry.hasRewind()) {
+                return entry.getRewind().getNextChunk();
+            }
         }
-        return 0;
+        return start.chunk;
     }
 
     /**
-     * n - chunksBefore(n) counts the entries below n that are no chunks; the last one sits where it
-     * last grew.
+     * The number of the last entry before entry {@code end} that is no chunk; -1 when there is
+     * none. Entries less chunks counts those that are none; the last of them sits where it last
+     * grew.
      */
+    private long lastOtherBefore(long end) throws StoreException {
+        Beginning start = beginning();
+        if (end <= start.entry) {
+            return -1;
+        }
+        long others = others(end);
+        if (others == 0) {
+            return -1;
+        }
+        // Smallest m with others(m) == others: entry m - 1 is the last that is no chunk.
+        long low = start.entry + others;
+        long high = end;
+        while (low < high) {
+            long middle = (low + high) >>> 1;
+            if (others(middle) >= others) {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        return low - 1;
+    }
+
+    private long others(long end) throws StoreException {
+        Beginning start = beginning();
+        return end - start.entry - (chunksBefore(end) - start.chunk);
+    }
+
     private Optional<LogEntry> findNewestOwner() throws StoreException {
-        long end = size;
-        while (end > 0) {
-            long others = end - chunksBefore(end);
-            if (others == 0) {
-                return Optional.empty();
-            }
-            // Smallest m with m - chunksBefore(m) == others: entry m - 1 is the last that is no
-            // chunk.
-            long low = others;
-            long high = end;
-            while (low < high) {
-                long middle = (low + high) >>> 1;
-                if (middle - chunksBefore(middle) >= others) {
-                    high = middle;
-                } else {
-                    low = middle + 1;
-                }
-            }
-            LogEntry entry = entry(low - 1);
+        return ownerBefore(size);
+    }
+
+    /** The newest Owner entry before entry {@code end}. */
+    Optional<LogEntry> ownerBefore(long end) throws StoreException {
+        for (long n = lastOtherBefore(end); n >= 0; n = lastOtherBefore(n)) {
+            LogEntry entry = entry(n);
             if (entry.hasOwner()) {
                 return Optional.of(entry);
             }
-            end = low - 1;
         }
-        return Optional.empty();
+        return beginning().owner;
     }
 
     private Optional<LogEntry> load(long n) throws StoreException {
@@ -255,6 +509,12 @@ public final class SessionLogReader {
         LogEntry entry = parse(n, bytes.get());
         remember(entry);
         return Optional.of(entry);
+    }
+
+    /** The log was trimmed by who uses this reader. */
+    void beginAgain() throws StoreException {
+        oldest = Math.max(1, oldest);
+        beginning = findBeginning();
     }
 
     /** What this process appended itself at the end of the log. */

@@ -36,6 +36,30 @@ final class StoreKeys {
         return sessionPrefix(sessionUid) + "log/";
     }
 
+    /** Says where entry {@code n}, a Trim, is to be found. */
+    static String trim(String sessionUid, long n) {
+        return trimsPrefix(sessionUid) + "%010d".formatted(n);
+    }
+
+    static String trimsPrefix(String sessionUid) {
+        return sessionPrefix(sessionUid) + "trims/";
+    }
+
+    /** Keeps a session's chunks for a fork. */
+    static String fork(String sessionUid, String fork) {
+        sessionPrefix(fork);
+        return forksPrefix(sessionUid) + fork;
+    }
+
+    static String forksPrefix(String sessionUid) {
+        return sessionPrefix(sessionUid) + "forks/";
+    }
+
+    /** There once the session's time is over: nobody may fork it any more. */
+    static String leaving(String sessionUid) {
+        return sessionPrefix(sessionUid) + "leaving";
+    }
+
     static String sessionPrefix(String sessionUid) {
         if (!SESSION_UID.matcher(sessionUid).matches()) {
             throw new IllegalArgumentException(

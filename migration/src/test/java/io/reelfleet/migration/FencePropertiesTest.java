@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.reelfleet.api.log.v1.LogEntry;
 import java.time.Clock;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Semaphore;
@@ -53,7 +55,88 @@ class FencePropertiesTest {
         }
         done.await();
         assertThat(outcomes).hasSize(3);
+        check(store, outcomes, chunksEach);
+    }
 
+    @Property(tries = 300)
+    void rewindsOfRacingOwnersLeaveOneTimelineWhosePositionsHaveNoGap(
+            @ForAll @Size(min = 5, max = 120) List<@IntRange(max = 2) Integer> schedule,
+            @ForAll @Size(max = 8) List<@IntRange(max = 60) Integer> lostAnswers,
+            @ForAll @Size(min = 1, max = 6) List<@IntRange(max = 9) Integer> back)
+            throws Exception {
+        InterleavedStore store = new InterleavedStore(3, schedule, lostAnswers);
+        CountDownLatch done = new CountDownLatch(3);
+        for (int i = 0; i < 3; i++) {
+            int owner = i;
+            Thread.ofVirtual()
+                    .start(
+                            () -> {
+                                store.become(owner);
+                                try {
+                                    runBackAndForth(store, "w" + owner, owner + 1, back);
+                                } finally {
+                                    store.finished(owner);
+                                    done.countDown();
+                                }
+                            });
+        }
+        done.await();
+
+        Map<Long, Long> positions = new HashMap<>();
+        long number = 0;
+        long position = 0;
+        long epoch = 0;
+        for (LogEntry entry : SessionLogReader.fromStart(store.inner, "s").pollAll()) {
+            assertThat(entry.getEpoch()).isGreaterThanOrEqualTo(epoch);
+            epoch = entry.getEpoch();
+            if (entry.hasRewind()) {
+                position = positions.get(entry.getRewind().getChunk());
+            } else if (entry.hasChunk()) {
+                assertThat(entry.getChunk().getChunk()).isEqualTo(number);
+                assertThat(number - entry.getChunk().getReplayed()).isEqualTo(position);
+                positions.put(number++, position++);
+            }
+        }
+        SessionLog last = SessionLog.open(store.inner, "s", Clock.systemUTC());
+        assertThat(last.nextPosition()).isEqualTo(position);
+        for (long p = 0; p < position; p++) {
+            assertThat(positions.get(last.timeline().numberAt(p))).isEqualTo(p);
+        }
+    }
+
+    private static void runBackAndForth(
+            ChunkStore store, String worker, long epoch, List<Integer> back) {
+        try {
+            SessionLog log = retry(() -> SessionLog.open(store, "s", Clock.systemUTC()));
+            retry(
+                    () -> {
+                        log.takeOver(epoch, SessionLogTest.owner(worker));
+                        return log;
+                    });
+            int rewinds = 0;
+            for (int each : back) {
+                for (int i = 0; i < 2; i++) {
+                    long k = log.nextChunk();
+                    retry(() -> log.append(SessionLogTest.chunk(k)));
+                }
+                long to = Math.max(0, log.nextChunk() - 1 - each);
+                String id = worker + "/" + rewinds++;
+                retry(
+                        () -> {
+                            try {
+                                return log.rewind(to, List.of(), id);
+                            } catch (UnknownChunkException e) {
+                                throw new AssertionError(e);
+                            }
+                        });
+            }
+        } catch (FencedException e) {
+            // Another one has it now.
+        }
+    }
+
+    private static void check(InterleavedStore store, List<Outcome> outcomes, int chunksEach)
+            throws Exception {
         List<LogEntry> log = SessionLogReader.fromStart(store.inner, "s").pollAll();
         long nextChunk = 0;
         long epoch = 0;

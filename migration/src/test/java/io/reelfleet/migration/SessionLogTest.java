@@ -142,12 +142,12 @@ class SessionLogTest {
     @Test
     void aNewerFormatIsRefusedWithWhatToDo() throws Exception {
         LogEntry future =
-                LogEntry.newBuilder().setFormatVersion(2).setSessionUid("s").setIndex(0).build();
+                LogEntry.newBuilder().setFormatVersion(3).setSessionUid("s").setIndex(0).build();
         store.put("sessions/s/log/0000000000", future.toByteArray());
 
         assertThatThrownBy(() -> SessionLogReader.fromStart(store, "s").poll())
                 .isInstanceOf(LogCorruptException.class)
-                .hasMessageContaining("format 2")
+                .hasMessageContaining("format 3")
                 .hasMessageContaining("upgrade");
     }
 

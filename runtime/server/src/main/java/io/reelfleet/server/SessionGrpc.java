@@ -21,6 +21,8 @@ import io.reelfleet.server.session.Refusal;
 import io.reelfleet.server.session.SessionLoop;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.UUID;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 
@@ -165,12 +167,12 @@ public final class SessionGrpc extends SessionServiceGrpc.SessionServiceImplBase
 
     @Override
     public void control(ControlRequest request, StreamObserver<ControlAck> observer) {
-        if (request.getControlsCount() == 0) {
+        if (request.getControlsCount() == 0 && !request.hasRewindTo()) {
             observer.onError(
                     Answers.status(
                             new Refusal(
                                     Refusal.Kind.INVALID,
-                                    "controls is empty: write at least one")));
+                                    "controls is empty and there is no rewind_to: write at least one")));
             return;
         }
         SessionLoop loop = worker.loop();
@@ -180,7 +182,16 @@ public final class SessionGrpc extends SessionServiceGrpc.SessionServiceImplBase
                             new Refusal(Refusal.Kind.UNAVAILABLE, "the worker is starting")));
             return;
         }
-        loop.control(request.getSessionUid(), request.getControlsList())
+        OptionalLong rewindTo =
+                request.hasRewindTo()
+                        ? OptionalLong.of(request.getRewindTo())
+                        : OptionalLong.empty();
+        // Without an id of its own a repeated request is another one.
+        String id =
+                request.getRequestId().isEmpty()
+                        ? UUID.randomUUID().toString()
+                        : request.getRequestId();
+        loop.control(request.getSessionUid(), request.getControlsList(), rewindTo, id)
                 .whenComplete(
                         (controlled, error) -> {
                             if (error != null) {

@@ -10,6 +10,7 @@ import io.reelfleet.engine.ModelException;
 import io.reelfleet.engine.ModelFolder;
 import io.reelfleet.migration.ChunkStore;
 import io.reelfleet.migration.ChunkStores;
+import io.reelfleet.migration.Retention;
 import io.reelfleet.migration.StoreException;
 import io.reelfleet.migration.StoreProbe;
 import io.reelfleet.migration.StoreUnsafeException;
@@ -45,6 +46,7 @@ class Worker implements LoopListener {
     private volatile WorkerSettings settings;
     private volatile ChunkStore store;
     private volatile SessionLoop loop;
+    private volatile Thread retention;
 
     Worker(
             ReportStream reports,
@@ -74,7 +76,9 @@ class Worker implements LoopListener {
                                 endpoint,
                                 current.latencyTarget(),
                                 current.idleTimeout(),
-                                new PaceSettings(current.viewerBuffer(), current.viewerTimeout())),
+                                new PaceSettings(current.viewerBuffer(), current.viewerTimeout()),
+                                current.liveChunks(),
+                                current.images()),
                         MoveSettings.on(current.advertise()),
                         store,
                         this::load,
@@ -83,6 +87,21 @@ class Worker implements LoopListener {
         metrics.observe(loop);
         reports.serve(loop, this::hello);
         loop.start();
+        current.retention()
+                .ifPresent(
+                        after ->
+                                retention =
+                                        Thread.ofVirtual()
+                                                .name("retention")
+                                                .start(
+                                                        new Retention(
+                                                                        store,
+                                                                        current.pool(),
+                                                                        current.name(),
+                                                                        after,
+                                                                        current.retentionEvery(),
+                                                                        clock)
+                                                                ::run));
     }
 
     /** The loop, or nothing while the worker is not started. */
@@ -95,6 +114,9 @@ class Worker implements LoopListener {
     }
 
     void stop(@Observes ShutdownEvent event) throws InterruptedException {
+        if (retention != null) {
+            retention.interrupt();
+        }
         if (loop != null) {
             loop.stop();
             reports.close();
@@ -111,6 +133,11 @@ class Worker implements LoopListener {
     public void chunkStored(ChunkStat stat) {
         metrics.chunkStored(stat);
         reports.add(stat);
+    }
+
+    @Override
+    public void controlVisible(String kind, double seconds) {
+        metrics.controlVisible(kind, seconds);
     }
 
     @Override

@@ -102,6 +102,27 @@ class WorkerMetrics {
         mediaBytes.record(stat.getMediaBytes());
     }
 
+    /** The first chunk under a control that was sent live can be seen. */
+    void controlVisible(String kind, double seconds) {
+        Timer.builder("reelfleet.control.latency")
+                .description(
+                        "From when a control is received until the first chunk under it is stored")
+                .tag("kind", kind)
+                .serviceLevelObjectives(
+                        Duration.ofMillis(100),
+                        Duration.ofMillis(250),
+                        Duration.ofMillis(500),
+                        Duration.ofMillis(750),
+                        Duration.ofSeconds(1),
+                        Duration.ofMillis(1500),
+                        Duration.ofSeconds(2),
+                        Duration.ofSeconds(3),
+                        Duration.ofSeconds(5),
+                        Duration.ofSeconds(10))
+                .register(registry)
+                .record((long) (seconds * 1e9), TimeUnit.NANOSECONDS);
+    }
+
     void storeFailed() {
         storeFailures.increment();
     }

@@ -4,6 +4,7 @@ import io.reelfleet.engine.GenerationOverrides;
 import io.reelfleet.engine.tensor.Device;
 import io.reelfleet.engine.tensor.Precision;
 import io.reelfleet.process.StartupProblem;
+import io.reelfleet.server.session.Images;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.nio.file.Path;
@@ -11,6 +12,7 @@ import java.time.Duration;
 import java.util.NoSuchElementException;
 import java.util.Optional;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.eclipse.microprofile.config.Config;
 import org.eclipse.microprofile.config.ConfigProvider;
 
@@ -172,6 +174,42 @@ record WorkerSettings(Config config) {
     /** From SIGTERM until somebody kills this process; zero: SIGTERM ends it at once. */
     Duration grace() {
         return duration("reelfleet.worker.grace", Duration.ZERO);
+    }
+
+    /** How long chunks of an ended session stay; for ever unless it is set. */
+    Optional<Duration> retention() {
+        return text("reelfleet.retention.after-finished")
+                .map(text -> duration("reelfleet.retention.after-finished", Duration.ofHours(24)));
+    }
+
+    /** How often one of a pool's workers looks for what may go. */
+    Duration retentionEvery() {
+        return duration("reelfleet.retention.every", Duration.ofMinutes(10));
+    }
+
+    /** Newest chunks of a live session that are kept; 0: all of them. */
+    int liveChunks() {
+        return number("reelfleet.retention.live-chunks", 0, 0);
+    }
+
+    /** Beginnings of addresses that pictures for controls may be fetched from. */
+    Images images() {
+        return new Images(
+                text("reelfleet.images.from").stream()
+                        .flatMap(text -> Stream.of(text.split(",")))
+                        .map(String::strip)
+                        .filter(each -> !each.isEmpty())
+                        .map(WorkerSettings::imagesFrom)
+                        .toList());
+    }
+
+    private static String imagesFrom(String text) {
+        if (!text.matches("(https://[^/]+|file:)/.*") || !text.endsWith("/")) {
+            throw new StartupProblem(
+                    "reelfleet.images.from has '%s': write beginnings of addresses such as https://pictures.example.org/ or file:/srv/pictures/, each with a slash at its end"
+                            .formatted(text));
+        }
+        return text;
     }
 
     Optional<Path> endpointFile() {

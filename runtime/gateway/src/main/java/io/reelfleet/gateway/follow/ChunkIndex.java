@@ -67,10 +67,45 @@ public final class ChunkIndex {
         if (log.size() == 0) {
             return empty();
         }
-        Reading reading = new Reading(log, empty());
+        ChunkIndex before = log.fork().isPresent() ? beforeFork(log) : empty();
+        Reading reading = new Reading(log, before);
+        long first = log.firstEntry();
         long last = log.size() - 1;
-        reading.between(0, log.entry(0), last, log.entry(last));
-        return reading.index;
+        reading.between(first, log.entry(first), last, log.entry(last));
+        ChunkIndex read = reading.index;
+        if (read.owner.isPresent()) {
+            return read;
+        }
+        // Trimmed beyond its newest Owner entry.
+        Optional<Ownership> owner =
+                log.newestOwner().map(e -> new Ownership(e.getEpoch(), e.getOwner()));
+        return new ChunkIndex(
+                read.runs, read.inits, owner, read.end, read.controls, read.width, read.height);
+    }
+
+    /** What a fork took over: the other session's chunks, nobody's yet. */
+    static ChunkIndex beforeFork(SessionLogReader fork) throws StoreException {
+        long last = fork.fork().orElseThrow().getChunk();
+        ChunkIndex all = read(fork.source());
+        List<ChunkRun> runs = new ArrayList<>();
+        for (ChunkRun run : all.runs) {
+            if (run.firstChunk() <= last) {
+                runs.add(run.endChunk() - 1 <= last ? run : run.upTo(last));
+            }
+        }
+        List<Control> inForce =
+                fork.source()
+                        .chunk(last)
+                        .map(e -> e.getChunk().getControlsList())
+                        .orElse(List.of());
+        return new ChunkIndex(
+                runs,
+                all.inits,
+                Optional.empty(),
+                Optional.empty(),
+                inForce,
+                all.width,
+                all.height);
     }
 
     /** This picture and one entry more, the one that follows it in the log. */
@@ -95,8 +130,22 @@ public final class ChunkIndex {
                             controls,
                             width,
                             height);
-            case BODY_NOT_SET -> this;
+            case TRIM -> from(entry.getTrim().getFirstChunk());
+            // A rewind shows in the chunks that follow, under the next numbers; where a fork begins
+            // is read when its log is opened.
+            case FORK, REWIND, BODY_NOT_SET -> this;
         };
+    }
+
+    /** Without the chunks before {@code first}, which are no longer kept. */
+    private ChunkIndex from(long first) {
+        List<ChunkRun> kept = new ArrayList<>();
+        for (ChunkRun run : runs) {
+            if (run.endChunk() > first) {
+                kept.add(run.firstChunk() >= first ? run : run.from(first));
+            }
+        }
+        return new ChunkIndex(kept, inits, owner, end, controls, width, height);
     }
 
     private ChunkIndex with(ChunkRun run, Chunk newest) {
@@ -125,6 +174,7 @@ public final class ChunkIndex {
     private static ChunkRun run(LogEntry entry) {
         Chunk chunk = entry.getChunk();
         return new ChunkRun(
+                entry.getSessionUid(),
                 chunk.getChunk(),
                 1,
                 entry.getIndex(),
@@ -160,6 +210,11 @@ public final class ChunkIndex {
             }
         }
         return Optional.empty();
+    }
+
+    /** The number of the first chunk that is kept; 0 before there is any. */
+    public long firstChunk() {
+        return runs.isEmpty() ? 0 : runs.getFirst().firstChunk();
     }
 
     /** The number of the chunk that comes next. */

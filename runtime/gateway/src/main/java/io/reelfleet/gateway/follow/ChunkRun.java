@@ -5,6 +5,7 @@ package io.reelfleet.gateway.follow;
  * owner, one initialisation segment, equally many frames. A session is a handful of these however
  * long it is.
  *
+ * @param log uid of the session whose log holds them: of a fork's first chunks another one
  * @param firstChunk number of the first chunk
  * @param chunks how many there are
  * @param firstEntry number of the log entry that holds the first
@@ -16,6 +17,7 @@ package io.reelfleet.gateway.follow;
  * @param codec as RFC 6381 has it
  */
 public record ChunkRun(
+        String log,
         long firstChunk,
         long chunks,
         long firstEntry,
@@ -47,7 +49,8 @@ public record ChunkRun(
 
     /** Whether {@code next} goes on where this run ends, in every respect. */
     boolean continues(ChunkRun next) {
-        return next.firstChunk == endChunk()
+        return next.log.equals(log)
+                && next.firstChunk == endChunk()
                 && next.firstEntry == firstEntry + chunks
                 && next.epoch == epoch
                 && next.frames == frames
@@ -57,8 +60,38 @@ public record ChunkRun(
                 && next.codec.equals(codec);
     }
 
+    /** The part of it from chunk {@code first} on, which it holds. */
+    ChunkRun from(long first) {
+        long less = first - firstChunk;
+        return new ChunkRun(
+                log,
+                first,
+                chunks - less,
+                firstEntry + less,
+                epoch,
+                firstFrame + less * frames,
+                frames,
+                fps,
+                init,
+                codec);
+    }
+
+    /** The part of it up to chunk {@code last}, which it holds. */
+    ChunkRun upTo(long last) {
+        return longer(last + 1 - endChunk());
+    }
+
     ChunkRun longer(long more) {
         return new ChunkRun(
-                firstChunk, chunks + more, firstEntry, epoch, firstFrame, frames, fps, init, codec);
+                log,
+                firstChunk,
+                chunks + more,
+                firstEntry,
+                epoch,
+                firstFrame,
+                frames,
+                fps,
+                init,
+                codec);
     }
 }

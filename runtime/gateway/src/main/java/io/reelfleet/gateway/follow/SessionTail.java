@@ -102,7 +102,10 @@ public final class SessionTail {
             for (Optional<LogEntry> entry = reader.poll();
                     entry.isPresent();
                     entry = reader.poll()) {
-                known = known.with(entry.get());
+                known =
+                        entry.get().hasFork()
+                                ? ChunkIndex.beforeFork(reader)
+                                : known.with(entry.get());
                 if (entry.get().hasChunk()) {
                     cache.put(uid, fragment(entry.get().getChunk()));
                 }
@@ -188,7 +191,7 @@ public final class SessionTail {
             if (meanwhile.isPresent()) {
                 return meanwhile;
             }
-            LogEntry entry = reader.entry(run.get().entryOf(k));
+            LogEntry entry = log(run.get().log()).entry(run.get().entryOf(k));
             if (!entry.hasChunk() || entry.getChunk().getChunk() != k) {
                 throw new StoreException(
                         "entry %d of session %s should hold chunk %d and does not"
@@ -200,6 +203,15 @@ public final class SessionTail {
         } finally {
             reading.unlock();
         }
+    }
+
+    /** The reader of the log of a session that this one is a fork of, over any number of forks. */
+    private SessionLogReader log(String of) throws StoreException {
+        SessionLogReader log = reader;
+        while (!log.sessionUid().equals(of)) {
+            log = log.source();
+        }
+        return log;
     }
 
     private static Fragment fragment(Chunk chunk) {

@@ -20,14 +20,15 @@ public final class MediaPlaylist {
 
     /** The playlist of everything a player should know of. */
     public static String of(ChunkIndex index) {
-        return write(index, Math.max(0, index.nextChunk() - WINDOW), false);
+        return write(index, Math.max(index.firstChunk(), index.nextChunk() - WINDOW), false);
     }
 
     /**
-     * The playlist of chunk {@code from} and all that follow; its segments are never taken away.
+     * The playlist of chunk {@code from} (the first that is kept, if that is later) and all that
+     * follow; its segments are never taken away by this gateway.
      */
     public static String from(ChunkIndex index, long from) {
-        return write(index, Math.max(0, from), true);
+        return write(index, Math.max(index.firstChunk(), from), true);
     }
 
     private static String write(ChunkIndex index, long from, boolean event) {

@@ -131,6 +131,8 @@ class SessionCalls extends SessionServiceImplBase {
         String init = "";
         ChunkIndex log = tail.index();
         while (!to.isCancelled()) {
+            // What is no longer kept is left out.
+            next = Math.max(next, log.firstChunk());
             Optional<ChunkRun> run = log.run(next);
             if (run.isPresent()) {
                 Fragment fragment = tail.fragment(next).orElseThrow();

@@ -3,8 +3,12 @@ package io.reelfleet.gateway.viewer;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.google.protobuf.ByteString;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
+import io.reelfleet.api.runtime.v1.ControlAck;
+import io.reelfleet.api.runtime.v1.ControlRequest;
 import io.reelfleet.gateway.GatewaySettings;
 import io.reelfleet.gateway.auth.ViewerCookie;
 import io.reelfleet.gateway.auth.ViewerTokens;
@@ -16,6 +20,7 @@ import io.reelfleet.gateway.follow.SessionTail;
 import io.reelfleet.gateway.follow.SessionTails;
 import io.reelfleet.gateway.hls.MediaPlaylist;
 import io.reelfleet.gateway.worker.Heartbeats;
+import io.reelfleet.gateway.worker.OwnerCalls;
 import io.reelfleet.migration.StoreException;
 import io.vertx.core.Future;
 import io.vertx.core.buffer.Buffer;
@@ -30,6 +35,7 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.UUID;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -49,6 +55,9 @@ final class SessionRoutes {
     private static final String IMMUTABLE = "private, max-age=86400, immutable";
     private static final int LARGEST_BODY = 64 << 10;
 
+    /** A picture may be among them. */
+    private static final int LARGEST_CONTROLS = 1 << 20;
+
     /** A session's first chunk may need a worker first. */
     private static final Duration FIRST_CHUNK = Duration.ofSeconds(20);
 
@@ -58,6 +67,7 @@ final class SessionRoutes {
     private final SessionTails tails;
     private final ViewerTokens tokens;
     private final Heartbeats heartbeats;
+    private final OwnerCalls owners;
     private final GatewaySettings settings;
     private final ObjectMapper json;
     private final Counter chunks;
@@ -67,12 +77,14 @@ final class SessionRoutes {
             SessionTails tails,
             ViewerTokens tokens,
             Heartbeats heartbeats,
+            OwnerCalls owners,
             GatewaySettings settings,
             ObjectMapper json,
             MeterRegistry metrics) {
         this.tails = tails;
         this.tokens = tokens;
         this.heartbeats = heartbeats;
+        this.owners = owners;
         this.settings = settings;
         this.json = json;
         this.chunks = metrics.counter("reelfleet_gateway_chunks", "by", "hls");
@@ -85,8 +97,9 @@ final class SessionRoutes {
         router.get("/s/:uid/index.m3u8").handler(c -> answer(c, this::playlist));
         router.get("/s/:uid/info").handler(c -> answer(c, this::info));
         router.get("/s/:uid/session.mp4").handler(c -> answer(c, this::wholeSession));
-        router.post("/s/:uid/heartbeat").handler(c -> withBody(c, this::heartbeat));
-        router.post("/s/:uid/login").handler(c -> withBody(c, this::login));
+        router.post("/s/:uid/heartbeat").handler(c -> withBody(c, LARGEST_BODY, this::heartbeat));
+        router.post("/s/:uid/control").handler(c -> withBody(c, LARGEST_CONTROLS, this::control));
+        router.post("/s/:uid/login").handler(c -> withBody(c, LARGEST_BODY, this::login));
         router.get("/s/:uid/:name").handler(this::media);
         router.head("/s/:uid/:name").handler(this::media);
     }
@@ -285,11 +298,18 @@ final class SessionRoutes {
      */
     private void wholeSession(RoutingContext context, SessionTail tail)
             throws IOException, InterruptedException, TimeoutException {
-        long from = number(context, "from").orElse(0);
-        ChunkIndex log = tail.awaitChunk(from, Duration.ZERO);
+        OptionalLong wanted = number(context, "from");
+        ChunkIndex log = tail.awaitChunk(wanted.orElse(0), Duration.ZERO);
+        long from = wanted.orElse(log.firstChunk());
         Optional<ChunkRun> first = log.run(from);
         if (first.isEmpty()) {
-            bad(context, 404, "The session has no chunk " + from + " yet.");
+            bad(
+                    context,
+                    404,
+                    from < log.firstChunk()
+                            ? "Chunk %d is no longer kept: write ?from=%d."
+                                    .formatted(from, log.firstChunk())
+                            : "The session has no chunk " + from + " yet.");
             return;
         }
         String init = first.get().init();
@@ -353,7 +373,7 @@ final class SessionRoutes {
         void take(RoutingContext context, Buffer body) throws IOException;
     }
 
-    private static void withBody(RoutingContext context, Post post) {
+    private static void withBody(RoutingContext context, int largest, Post post) {
         HttpServerRequest request = context.request();
         String length = request.getHeader("Content-Length");
         if (length == null && request.getHeader("Transfer-Encoding") == null) {
@@ -363,8 +383,8 @@ final class SessionRoutes {
             bad(context, 411, "Send a Content-Length.");
             return;
         }
-        if (Integer.parseInt(length) > LARGEST_BODY) {
-            bad(context, 413, "The body is larger than " + LARGEST_BODY + " bytes.");
+        if (Integer.parseInt(length) > largest) {
+            bad(context, 413, "The body is larger than " + largest + " bytes.");
             return;
         }
         Future<Buffer> whole = request.body();
@@ -389,6 +409,62 @@ final class SessionRoutes {
         }
         heartbeats.played(viewer.uid(), viewer.id(), played.asDouble());
         context.response().setStatusCode(204).end();
+    }
+
+    /** Controls without a WebSocket: answers once the session's worker has received them. */
+    private void control(RoutingContext context, Buffer body) throws IOException {
+        Viewer viewer = ViewerGate.viewer(context);
+        ControlRequest request;
+        try {
+            JsonNode message = json.readTree(body.getBytes());
+            String id = message.path("id").asText("");
+            request =
+                    ViewerControls.read(
+                            message,
+                            viewer.uid(),
+                            viewer.id() + "/" + (id.isEmpty() ? UUID.randomUUID() : id));
+        } catch (IllegalArgumentException e) {
+            bad(context, 400, e.getMessage());
+            return;
+        }
+        Thread.ofVirtual()
+                .name("control-" + viewer.uid())
+                .start(
+                        () -> {
+                            try (SessionTails.Watch watch = tails.watch(viewer.uid())) {
+                                owners.control(
+                                        watch.tail(), request, ack -> received(context, ack));
+                            } catch (StatusRuntimeException e) {
+                                refused(context, e.getStatus());
+                            } catch (InterruptedException e) {
+                                later(context, 1);
+                            }
+                        });
+    }
+
+    /** The second acknowledgement has nobody to go to: who wants it watches the chunks. */
+    private static void received(RoutingContext context, ControlAck ack) {
+        if (ack.getStage() == ControlAck.Stage.STAGE_RECEIVED) {
+            context.response()
+                    .setStatusCode(202)
+                    .putHeader("Content-Type", "application/json")
+                    .putHeader("Cache-Control", "no-store")
+                    .end("{\"stage\":\"received\",\"chunk\":%d}".formatted(ack.getChunk()));
+        }
+    }
+
+    private static void refused(RoutingContext context, Status status) {
+        if (context.response().headWritten() || context.response().closed()) {
+            return;
+        }
+        String why =
+                status.getDescription() == null
+                        ? "The session's worker does not answer."
+                        : status.getDescription();
+        switch (status.getCode()) {
+            case INVALID_ARGUMENT, OUT_OF_RANGE -> bad(context, 400, why);
+            default -> later(context, 2);
+        }
     }
 
     private void login(RoutingContext context, Buffer body) {

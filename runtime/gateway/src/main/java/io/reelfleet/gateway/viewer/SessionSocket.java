@@ -14,8 +14,6 @@ import io.quarkus.websockets.next.OnTextMessage;
 import io.quarkus.websockets.next.WebSocket;
 import io.quarkus.websockets.next.WebSocketConnection;
 import io.reelfleet.api.runtime.v1.ControlRequest;
-import io.reelfleet.api.session.v1.Control;
-import io.reelfleet.api.session.v1.NumberList;
 import io.reelfleet.gateway.GatewaySettings;
 import io.reelfleet.gateway.auth.ViewerTokens;
 import io.reelfleet.gateway.auth.ViewerTokens.Viewer;
@@ -156,6 +154,8 @@ class SessionSocket {
                     send(connection, now);
                     shown = now;
                 }
+                // What is no longer kept is left out.
+                next = Math.max(next, log.firstChunk());
                 if (log.run(next).isPresent()) {
                     ChunkRun run = log.run(next).get();
                     if (media && !run.init().equals(init)) {
@@ -321,24 +321,15 @@ class SessionSocket {
 
     private void control(
             WebSocketConnection connection, Watching from, String id, JsonNode message) {
-        ControlRequest.Builder request =
-                ControlRequest.newBuilder()
-                        .setSessionUid(from.viewer().uid())
-                        .setRequestId(from.id() + "/" + (id.isEmpty() ? UUID.randomUUID() : id));
+        ControlRequest request;
         try {
-            for (JsonNode control : message.path("controls")) {
-                request.addControls(parse(control));
-            }
+            request =
+                    ViewerControls.read(
+                            message,
+                            from.viewer().uid(),
+                            from.id() + "/" + (id.isEmpty() ? UUID.randomUUID() : id));
         } catch (IllegalArgumentException e) {
             later(connection, new ErrorFrame(id, e.getMessage()));
-            return;
-        }
-        if (request.getControlsCount() == 0) {
-            later(
-                    connection,
-                    new ErrorFrame(
-                            id,
-                            "controls is empty: write [{\"kind\":\"prompt\",\"text\":\"…\"}]."));
             return;
         }
         if (!from.controls().tryAcquire()) {
@@ -352,7 +343,7 @@ class SessionSocket {
                             try (SessionTails.Watch watch = tails.watch(from.viewer().uid())) {
                                 owners.control(
                                         watch.tail(),
-                                        request.build(),
+                                        request,
                                         ack ->
                                                 later(
                                                         connection,
@@ -380,29 +371,6 @@ class SessionSocket {
                                 from.controls().release();
                             }
                         });
-    }
-
-    private static Control parse(JsonNode node) {
-        Control.Builder control = Control.newBuilder().setKind(node.path("kind").asText(""));
-        if (control.getKind().isEmpty()) {
-            throw new IllegalArgumentException("kind is missing: write prompt, camera, ….");
-        }
-        control.setFromChunk(node.path("from_chunk").asLong(0));
-        if (node.has("to_chunk")) {
-            control.setToChunk(node.path("to_chunk").asLong());
-        }
-        control.setRole(node.path("role").asText(""));
-        if (node.path("text").isTextual()) {
-            control.setText(node.path("text").asText());
-        } else if (node.path("numbers").isArray()) {
-            NumberList.Builder numbers = NumberList.newBuilder();
-            node.path("numbers").forEach(n -> numbers.addValues(n.asDouble()));
-            control.setNumbers(numbers);
-        } else {
-            throw new IllegalArgumentException(
-                    "%s has no value: write text or numbers.".formatted(control.getKind()));
-        }
-        return control.build();
     }
 
     private void later(WebSocketConnection connection, Object frame) {

@@ -52,6 +52,54 @@ class ChunkIndexTest {
                     }
                     s.anotherEncoder().chunks(9).prompt("a blue square").chunks(1);
                 });
+        bothAgree(s -> s.chunks(30).rewind(4).chunks(17).rewind(30).rewind(2).chunks(9).end());
+    }
+
+    @Test
+    void aForksIndexBeginsWithItsSourcesChunksAndGoesOnWithItsOwn() throws StoreException {
+        MemoryStore store = Logs.store(s -> s.chunks(40).rewind(3).chunks(20));
+        new SyntheticSession(store, "f", "a red ball").forkOf("s", 44, "w-2").chunks(5);
+        new SyntheticSession(store, "g", "a red ball").forkOf("f", 46, "w-3").chunks(3).end();
+
+        SessionLogReader log = SessionLogReader.atEnd(store, "g");
+        ChunkIndex index = ChunkIndex.read(log);
+
+        assertThat(index.nextChunk()).isEqualTo(50);
+        assertThat(index.owner()).hasValueSatisfying(o -> assertThat(o.epoch()).isEqualTo(1));
+        assertThat(index.end()).isPresent();
+        for (long k = 0; k < 50; k++) {
+            ChunkRun run = index.run(k).orElseThrow();
+            assertThat(run.log()).isEqualTo(k <= 44 ? "s" : k <= 46 ? "f" : "g");
+            assertThat(
+                            SessionLogReader.atEnd(store, run.log())
+                                    .entry(run.entryOf(k))
+                                    .getChunk()
+                                    .getChunk())
+                    .isEqualTo(k);
+        }
+    }
+
+    @Test
+    void aTrimmedLogsIndexBeginsWithWhatIsKeptAndSoDoesOneThatFollowed() throws StoreException {
+        MemoryStore store = Logs.store(s -> s.chunks(60).rewind(50).chunks(10));
+        ChunkIndex followed = byHalving(store);
+        SessionLogReader follower = SessionLogReader.atEnd(store, "s");
+        SyntheticSession next =
+                new SyntheticSession(store, "s", "a red ball").owner("w-2", "127.0.0.1:2", 2);
+        next.chunks(1).trim(45).chunks(4);
+        for (var entry : follower.pollAll()) {
+            followed = followed.with(entry);
+        }
+
+        ChunkIndex opened = byHalving(store);
+
+        assertThat(opened.firstChunk()).isEqualTo(45);
+        assertThat(opened.nextChunk()).isEqualTo(75);
+        assertThat(opened.runs()).isEqualTo(followed.runs());
+        assertThat(opened.owner()).isEqualTo(followed.owner()).isPresent();
+        assertThat(opened.run(44)).isEmpty();
+        next.trim(72).chunks(1);
+        assertThat(byHalving(store).owner()).as("of an entry that is gone").isPresent();
     }
 
     @Test

@@ -11,7 +11,9 @@ import io.reelfleet.migration.ChunkStore;
 import io.reelfleet.migration.FencedException;
 import io.reelfleet.migration.SessionLog;
 import io.reelfleet.migration.StoreException;
+import io.reelfleet.migration.UnknownChunkException;
 import java.time.Clock;
+import java.util.List;
 
 /** Writes a session's log as its owners would. */
 public final class SyntheticSession {
@@ -93,6 +95,34 @@ public final class SyntheticSession {
                 .build();
     }
 
+    /**
+     * A worker takes it over as a fork that goes on after chunk {@code last} of another session.
+     */
+    public SyntheticSession forkOf(String source, long last, String worker) {
+        return append(
+                () -> {
+                    log = SessionLog.open(store, uid, Clock.systemUTC());
+                    log.forkFrom(source, last, "default", 1);
+                    log.takeOver(
+                            1,
+                            Owner.newBuilder()
+                                    .setWorker(worker)
+                                    .setEndpoint("127.0.0.1:1")
+                                    .setSpec(spec)
+                                    .build());
+                });
+    }
+
+    /** Chunk {@code k} is generated again. */
+    public SyntheticSession rewind(long k) {
+        return append(() -> log.rewind(k, spec.getControlsList(), "to-" + k + "-" + nextChunk()));
+    }
+
+    /** Chunks before {@code first} are no longer kept. */
+    public SyntheticSession trim(long first) {
+        return append(() -> log.trim(first, List.of()));
+    }
+
     /** No chunk follows. */
     public SyntheticSession end() {
         return append(() -> log.end("Completed", ""));
@@ -104,14 +134,14 @@ public final class SyntheticSession {
     }
 
     private interface Append {
-        void run() throws StoreException, FencedException;
+        void run() throws StoreException, FencedException, UnknownChunkException;
     }
 
     private SyntheticSession append(Append append) {
         try {
             append.run();
             return this;
-        } catch (StoreException | FencedException e) {
+        } catch (StoreException | FencedException | UnknownChunkException e) {
             throw new IllegalStateException(e);
         }
     }

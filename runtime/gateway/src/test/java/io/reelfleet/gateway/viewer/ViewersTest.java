@@ -467,6 +467,121 @@ class ViewersTest {
         }
     }
 
+    @Test
+    void aForkIsWatchedFromItsSourcesFirstChunkAndARewindUnderTheNextNumbers() throws Exception {
+        String source = UUID.randomUUID().toString();
+        new SyntheticSession(GatewayUnderTest.store(), source, "a red circle")
+                .owner("w-1", "127.0.0.1:1", 1)
+                .chunks(6);
+        session.forkOf(source, 3, "w-2").chunks(2);
+        Frames frames = new Frames();
+        WebSocket socket = socket("?from=0&media=none", frames);
+        List<Long> chunks = new ArrayList<>();
+        for (int i = 0; i < 6; i++) {
+            chunks.add(frames.next("chunk").path("chunk").asLong());
+        }
+        session.rewind(1).chunks(2).end();
+        for (int i = 0; i < 2; i++) {
+            chunks.add(frames.next("chunk").path("chunk").asLong());
+        }
+        frames.next("end");
+        socket.abort();
+
+        assertThat(chunks).containsExactly(0L, 1L, 2L, 3L, 4L, 5L, 6L, 7L);
+        assertThat(PlaylistCheck.of(text("index.m3u8")).segments()).hasSize(8);
+        assertThat(get("2.m4s").body()).isEqualTo(VIDEO.segment(2).getFragment().toByteArray());
+        assertThat(get("7.m4s").body()).isEqualTo(VIDEO.segment(7).getFragment().toByteArray());
+        List<Long> watched = new ArrayList<>();
+        grpc(
+                token,
+                stub -> {
+                    stub.watch(WatchRequest.newBuilder().setSessionUid(uid).build())
+                            .forEachRemaining(
+                                    e -> {
+                                        if (!e.getEnd()) {
+                                            watched.add(e.getChunk());
+                                        }
+                                    });
+                    return null;
+                });
+        assertThat(watched).isEqualTo(chunks);
+        assertThat(get("session.mp4").statusCode()).isEqualTo(200);
+    }
+
+    @Test
+    void whoIsBehindWhatIsKeptGoesOnWithTheOldestChunkThereIs() throws Exception {
+        session.owner("w-1", "127.0.0.1:1", 1).chunks(8).trim(5).chunks(2).end();
+        Frames frames = new Frames();
+        WebSocket socket = socket("?from=1&media=none", frames);
+        assertThat(frames.next("chunk").path("chunk").asLong()).isEqualTo(5);
+        socket.abort();
+
+        String playlist = text("index.m3u8?from=0");
+        assertThat(playlist).contains("#EXT-X-MEDIA-SEQUENCE:5\n");
+        assertThat(PlaylistCheck.of(playlist).segments()).hasSize(5);
+        assertThat(get("4.m4s").statusCode()).isEqualTo(404);
+        assertThat(new String(get("session.mp4?from=2").body(), StandardCharsets.UTF_8))
+                .isEqualTo("Chunk 2 is no longer kept: write ?from=5.\n");
+        assertThat(
+                        grpc(
+                                token,
+                                stub ->
+                                        stub.watch(
+                                                        WatchRequest.newBuilder()
+                                                                .setSessionUid(uid)
+                                                                .build())
+                                                .next()
+                                                .getChunk()))
+                .isEqualTo(5);
+    }
+
+    @Test
+    void rewindsPicturesAndRefreshesReachTheWorkerBySocketAndByPost() throws Exception {
+        try (WorkerStandIn worker = new WorkerStandIn(true)) {
+            session.owner("w-1", worker.endpoint(), 1).chunks(2);
+            String picture = "data:image/png;base64," + "A".repeat(200_000);
+            String controls =
+                    "\"controls\":[{\"kind\":\"prompt\",\"text\":\"a blue square\",\"refresh\":true},{\"kind\":\"reference\",\"role\":\"first-frame\",\"image\":{\"uri\":\""
+                            + picture
+                            + "\"}}],\"rewind_to\":1}";
+            Frames frames = new Frames();
+            WebSocket socket = socket("?media=none", frames);
+            frames.next("chunk");
+            socket.sendText("{\"type\":\"control\",\"id\":\"c1\"," + controls, true).get();
+            assertThat(frames.next("ack").path("chunk").asLong()).isEqualTo(6);
+            socket.sendText("{\"type\":\"control\",\"rewind_to\":-1}", true).get();
+            assertThat(frames.next("error").path("message").asText())
+                    .isEqualTo("rewind_to is -1: write the number of a stored chunk, 0 or more.");
+            socket.abort();
+            HttpRequest.Builder post =
+                    request("control").header("Authorization", "Bearer " + token);
+            HttpResponse<String> received =
+                    client.send(
+                            post.copy().POST(BodyPublishers.ofString("{" + controls)).build(),
+                            BodyHandlers.ofString());
+            assertThat(received.statusCode()).isEqualTo(202);
+            assertThat(received.body()).isEqualTo("{\"stage\":\"received\",\"chunk\":6}");
+            HttpResponse<String> refused =
+                    client.send(
+                            post.copy()
+                                    .POST(
+                                            BodyPublishers.ofString(
+                                                    "{\"controls\":[{\"kind\":\"weather\",\"text\":\"rain\"}]}"))
+                                    .build(),
+                            BodyHandlers.ofString());
+            assertThat(refused.statusCode()).isEqualTo(400);
+            assertThat(refused.body()).isEqualTo("The model knows no control 'weather'.\n");
+
+            assertThat(worker.controls()).hasSize(3);
+            for (ControlRequest each : worker.controls().subList(0, 2)) {
+                assertThat(each.getRewindTo()).isEqualTo(1);
+                assertThat(each.getControls(0).getRefresh()).isTrue();
+                assertThat(each.getControls(1).getRole()).isEqualTo("first-frame");
+                assertThat(each.getControls(1).getImage().getUri()).isEqualTo(picture);
+            }
+        }
+    }
+
     // gRPC
 
     private <T> T grpc(

@@ -9,14 +9,17 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * A session's controls over its chunks: those of its spec, and on top of them those that were sent
- * live. Of one kind the one that begins last is in force, and of two that begin together the one
- * that came last.
+ * A session's controls over its chunks, by their positions in the video: those of its spec, and on
+ * top of them those that were sent live. Of one kind the one that begins last is in force, and of
+ * two that begin together the one that came last.
  *
  * <p>Used by the loop's thread alone.
  */
 final class ControlTracks {
     static final String PROMPT = "prompt";
+    static final String NEGATIVE_PROMPT = "negativePrompt";
+    static final String REFERENCE = "reference";
+    static final String FIRST_FRAME = "first-frame";
 
     private List<Control> spec;
     private final List<Control> live = new ArrayList<>();
@@ -34,7 +37,8 @@ final class ControlTracks {
         for (Control control : all()) {
             boolean applies =
                     control.getFromChunk() <= k
-                            && (!control.hasToChunk() || k < control.getToChunk());
+                            && (!control.hasToChunk() || k < control.getToChunk())
+                            && (k == 0 || !isFirstFrame(control));
             if (applies) {
                 Optional<Control> other =
                         result.stream().filter(c -> sameTrack(c, control)).findFirst();
@@ -46,6 +50,40 @@ final class ControlTracks {
         }
         result.sort(Comparator.comparing(Control::getKind).thenComparing(Control::getRole));
         return result;
+    }
+
+    /** A picture that the video begins with: after chunk 0 it has no part in anything. */
+    static boolean isFirstFrame(Control control) {
+        return control.getKind().equals(REFERENCE) && control.getRole().equals(FIRST_FRAME);
+    }
+
+    /**
+     * Whether a prompt that refreshes the window begins at {@code position}, in whose controls it
+     * is in force.
+     */
+    static boolean refreshes(List<Control> inForce, long position) {
+        return inForce.stream()
+                .anyMatch(
+                        c ->
+                                c.getKind().equals(PROMPT)
+                                        && c.getRefresh()
+                                        && c.getFromChunk() == position
+                                        && position > 0);
+    }
+
+    /** The picture that the video begins with, if it begins with one. */
+    Optional<Control> firstFrame() {
+        return inForce(0).stream().filter(ControlTracks::isFirstFrame).findFirst();
+    }
+
+    /** The text of a kind in force at chunk {@code k}; empty text when there is none. */
+    String text(String kind, long k) {
+        return control(kind, k).map(Control::getText).orElse("");
+    }
+
+    /** The control of a kind, without role, in force at chunk {@code k}. */
+    Optional<Control> control(String kind, long k) {
+        return inForce(k).stream().filter(c -> c.getKind().equals(kind)).findFirst();
     }
 
     /** The prompt in force at chunk {@code k}; empty text when there is none. */
@@ -95,6 +133,28 @@ final class ControlTracks {
     void restore(List<Control> inForceAtNewest) {
         for (Control control : inForceAtNewest) {
             if (!spec.contains(control)) {
+                live.add(control);
+            }
+        }
+    }
+
+    /**
+     * Goes back to position {@code k}: what was sent for later is forgotten, and what was in force
+     * there is in force again.
+     */
+    void rewind(long k, List<Control> inForceThere) {
+        live.clear();
+        restore(inForceThere);
+    }
+
+    /**
+     * Takes over what is in force where another session is left, as far as this one's spec does not
+     * say otherwise.
+     */
+    void inherit(List<Control> inForceThere) {
+        for (Control control : inForceThere) {
+            boolean own = spec.stream().anyMatch(c -> sameTrack(c, control));
+            if (!own) {
                 live.add(control);
             }
         }

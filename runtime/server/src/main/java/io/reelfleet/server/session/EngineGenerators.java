@@ -4,12 +4,15 @@ import io.reelfleet.engine.Advance;
 import io.reelfleet.engine.Engine;
 import io.reelfleet.engine.EngineSession;
 import io.reelfleet.engine.GeneratedChunk;
+import io.reelfleet.engine.InvalidImageException;
 import io.reelfleet.engine.InvalidPromptException;
 import io.reelfleet.engine.ModelDescription;
+import io.reelfleet.engine.PromptSwitch;
 import io.reelfleet.engine.SessionParameters;
 import io.reelfleet.engine.SessionState;
 import io.reelfleet.engine.SessionStateImport;
 import io.reelfleet.engine.StoredChunk;
+import io.reelfleet.engine.VideoFrames;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 
@@ -99,8 +102,18 @@ public record EngineGenerators(Engine engine, int batchCap, boolean decodesBesid
         }
 
         @Override
-        public void setPrompt(String prompt) throws InvalidPromptException {
-            session.setPrompt(prompt);
+        public void setPrompt(String prompt, PromptSwitch how) throws InvalidPromptException {
+            session.setPrompt(prompt, how);
+        }
+
+        @Override
+        public void setNegativePrompt(String text) throws InvalidPromptException {
+            session.setNegativePrompt(text);
+        }
+
+        @Override
+        public void setFirstFrame(VideoFrames image) throws InvalidImageException {
+            session.setFirstFrame(image);
         }
 
         @Override

@@ -2,10 +2,13 @@ package io.reelfleet.server.session;
 
 import io.reelfleet.engine.DoesNotFitException;
 import io.reelfleet.engine.GeneratedChunk;
+import io.reelfleet.engine.InvalidImageException;
 import io.reelfleet.engine.InvalidPromptException;
+import io.reelfleet.engine.PromptSwitch;
 import io.reelfleet.engine.SessionState;
 import io.reelfleet.engine.SessionStateImport;
 import io.reelfleet.engine.StoredChunk;
+import io.reelfleet.engine.VideoFrames;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 
@@ -23,7 +26,11 @@ public interface Generator extends AutoCloseable {
         return CompletableFuture.completedFuture(takeChunk());
     }
 
-    void setPrompt(String prompt) throws InvalidPromptException;
+    void setPrompt(String prompt, PromptSwitch how) throws InvalidPromptException;
+
+    void setNegativePrompt(String text) throws InvalidPromptException;
+
+    void setFirstFrame(VideoFrames image) throws InvalidImageException;
 
     /** Begins to leave the device; it cannot step from now on. */
     void suspend() throws DoesNotFitException;

@@ -3,6 +3,7 @@ package io.reelfleet.server.session;
 import io.reelfleet.api.runtime.v1.SessionReport;
 import io.reelfleet.api.session.v1.SessionSpec;
 import io.reelfleet.api.session.v1.SessionState;
+import io.reelfleet.engine.VideoFrames;
 import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -19,8 +20,9 @@ final class LiveSession {
     /** Chunks that may be on their way into the log while the next is generated. */
     private static final int MOST_PENDING = 2;
 
-    /** A viewer's control that waits for its chunk. */
-    record Sent(long chunk, CompletableFuture<Long> applied) {}
+    /** A viewer's controls that wait for their chunk. */
+    record Sent(
+            long chunk, CompletableFuture<Long> applied, List<String> kinds, Instant received) {}
 
     final String uid;
     final long epoch;
@@ -52,8 +54,26 @@ final class LiveSession {
     /** Chunks that are being decoded and not handed on, oldest first. */
     final Deque<SessionLoop.Decoding> decoding = new ArrayDeque<>();
 
+    /** Chunk numbers of the log. */
     long nextToGenerate;
+
     long nextStored;
+
+    /** A chunk's number less its position in the video, which is what the engine counts. */
+    long replayed;
+
+    /** The same for video frames. */
+    long framesReplayed;
+
+    /** Stands still until the log says where it goes back to. */
+    boolean rewinding;
+
+    /** The picture that the video begins with, decoded; null where there is none. */
+    VideoFrames firstFrame;
+
+    /** The generator has been given it. */
+    boolean firstFrameGiven;
+
     int pending;
     boolean inChunk;
 
@@ -65,6 +85,7 @@ final class LiveSession {
 
     Instant due;
     String prompt = "";
+    String negativePrompt = "";
 
     /** Suspended by this worker for being idle, not by command; it comes back by itself. */
     boolean offloaded;
@@ -102,6 +123,7 @@ final class LiveSession {
         return is(SessionState.SESSION_STATE_RUNNING)
                 && generator != null
                 && !frozen
+                && !rewinding
                 && pending < MOST_PENDING;
     }
 
@@ -110,14 +132,28 @@ final class LiveSession {
         return inChunk ? nextToGenerate + 1 : nextToGenerate;
     }
 
-    void acknowledge(long storedChunk) {
+    /** Where the next chunk stands in the video. */
+    long position() {
+        return nextToGenerate - replayed;
+    }
+
+    /** Where the next chunk that has not begun stands in the video. */
+    long positionToBegin() {
+        return nextToBegin() - replayed;
+    }
+
+    /** Answers those whose chunk is stored. */
+    List<Sent> acknowledge(long storedChunk) {
+        List<Sent> answered = new ArrayList<>();
         for (Iterator<Sent> i = sent.iterator(); i.hasNext(); ) {
             Sent control = i.next();
             if (control.chunk <= storedChunk) {
                 control.applied.complete(control.chunk);
+                answered.add(control);
                 i.remove();
             }
         }
+        return answered;
     }
 
     void closeGenerator() {
@@ -126,5 +162,6 @@ final class LiveSession {
             generator = null;
         }
         inChunk = false;
+        firstFrameGiven = false;
     }
 }

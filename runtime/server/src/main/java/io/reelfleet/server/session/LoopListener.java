@@ -10,6 +10,13 @@ public interface LoopListener {
     /** A chunk's entry is in the log. */
     void chunkStored(ChunkStat stat);
 
+    /**
+     * The first chunk under a control that was sent live is in the log: viewers can see it.
+     *
+     * @param seconds since the control was received
+     */
+    default void controlVisible(String kind, double seconds) {}
+
     /** The store refused an entry; it will be tried again. */
     void storeFailed(String sessionUid, String reason);
 }

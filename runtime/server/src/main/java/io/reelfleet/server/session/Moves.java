@@ -117,14 +117,16 @@ final class Moves {
             throw new Refusal(Refusal.Kind.UNAVAILABLE, e.getMessage(), e);
         }
         Generator generator;
+        // Of no weight where there is none (a fork that goes on under the other's): the state
+        // brings
+        // the one in force along.
+        String prompt = new ControlTracks(spec.getControlsList()).prompt(0);
         try {
             generator =
                     home.engine()
                             .open(
                                     new SessionParameters(
-                                            uid,
-                                            spec.getSeed(),
-                                            new ControlTracks(spec.getControlsList()).prompt(0)));
+                                            uid, spec.getSeed(), prompt.isEmpty() ? "-" : prompt));
         } catch (DoesNotFitException e) {
             door.close();
             throw new Refusal(Refusal.Kind.DOES_NOT_FIT, e.getMessage(), e);
@@ -158,6 +160,14 @@ final class Moves {
                                                 Refusal.Kind.UNKNOWN_SESSION,
                                                 "worker %s has no session %s"
                                                         .formatted(home.worker(), uid)));
+        if (session.rewinding || (session.firstFrame != null && session.position() == 0)) {
+            throw new Refusal(
+                    Refusal.Kind.UNAVAILABLE,
+                    session.rewinding
+                            ? "session %s is going back to another chunk".formatted(uid)
+                            : "session %s has a picture to begin with, which goes into its first chunk here"
+                                    .formatted(uid));
+        }
         boolean ready =
                 session.generator != null
                         && (session.is(SessionState.SESSION_STATE_RUNNING)
@@ -429,7 +439,9 @@ final class Moves {
                 .addAllLiveControls(session.controls.live())
                 .setPace(pace)
                 .setSuspended(session.is(SessionState.SESSION_STATE_SUSPENDED))
-                .setOffloaded(session.offloaded);
+                .setOffloaded(session.offloaded)
+                .setReplayed(session.replayed)
+                .setFramesReplayed(session.framesReplayed);
     }
 
     private void readLog(String uid, Move move) {
@@ -537,7 +549,7 @@ final class Moves {
                         .setSpec(coming.manifest.getSpec())
                         .setFingerprint(home.engine().fingerprint())
                         .build();
-        long chunk = coming.manifest.getPosition().getChunk();
+        long chunk = coming.manifest.getPosition().getChunk() + coming.manifest.getReplayed();
         coming.writer.run(
                 () -> {
                     WorkerEvent event;
@@ -698,7 +710,9 @@ final class Moves {
         }
         String pending = manifest.getPosition().getPendingPrompt();
         session.prompt = pending.isEmpty() ? manifest.getPosition().getPromptInForce() : pending;
-        session.nextToGenerate = manifest.getPosition().getChunk();
+        session.replayed = manifest.getReplayed();
+        session.framesReplayed = manifest.getFramesReplayed();
+        session.nextToGenerate = manifest.getPosition().getChunk() + session.replayed;
         session.nextStored = session.nextToGenerate;
         session.offloaded = manifest.getOffloaded();
         // Only here, so that nothing above is about a session that is half there.

@@ -13,19 +13,25 @@ import io.reelfleet.api.runtime.v1.PrepareMoveRequest;
 import io.reelfleet.api.runtime.v1.SessionReport;
 import io.reelfleet.api.runtime.v1.StartMoveRequest;
 import io.reelfleet.api.session.v1.Control;
+import io.reelfleet.api.session.v1.RewindRequest;
 import io.reelfleet.api.session.v1.SessionSpec;
 import io.reelfleet.api.session.v1.SessionState;
 import io.reelfleet.engine.Advance;
 import io.reelfleet.engine.DoesNotFitException;
 import io.reelfleet.engine.GeneratedChunk;
+import io.reelfleet.engine.InvalidImageException;
 import io.reelfleet.engine.InvalidPromptException;
 import io.reelfleet.engine.ModelDescription;
 import io.reelfleet.engine.ModelException;
+import io.reelfleet.engine.PromptSwitch;
 import io.reelfleet.engine.SessionParameters;
 import io.reelfleet.engine.StoredChunk;
+import io.reelfleet.engine.VideoFrames;
 import io.reelfleet.migration.ChunkStore;
 import io.reelfleet.migration.FencedException;
+import io.reelfleet.migration.SessionLog;
 import io.reelfleet.migration.StoreException;
+import io.reelfleet.migration.UnknownChunkException;
 import io.reelfleet.server.media.SegmentEncoder;
 import java.time.Clock;
 import java.time.Duration;
@@ -35,6 +41,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -98,10 +105,17 @@ public final class SessionLoop {
     /**
      * A chunk that is being decoded.
      *
+     * @param number its number in the log
+     * @param firstFrame number of its first video frame
      * @param inForce controls it was made under
      * @param due when it was due
      */
-    record Decoding(CompletableFuture<GeneratedChunk> chunk, List<Control> inForce, Instant due) {}
+    record Decoding(
+            CompletableFuture<GeneratedChunk> chunk,
+            long number,
+            long firstFrame,
+            List<Control> inForce,
+            Instant due) {}
 
     private final LoopSettings settings;
     private final ChunkStore store;
@@ -219,6 +233,7 @@ public final class SessionLoop {
                                 session,
                                 answer,
                                 () -> {
+                                    requireNoRewind(session);
                                     arrive(session);
                                     if (session.is(SessionState.SESSION_STATE_RUNNING)) {
                                         suspendNow(session);
@@ -244,6 +259,7 @@ public final class SessionLoop {
                                 session,
                                 answer,
                                 () -> {
+                                    requireNoRewind(session);
                                     if (session.is(SessionState.SESSION_STATE_SUSPENDED)) {
                                         session.wantedSince = wantedSince;
                                         resumeNow(session, answer);
@@ -353,31 +369,266 @@ public final class SessionLoop {
 
     /** Puts controls in force from the next chunk that begins. */
     public CompletableFuture<Controlled> control(String uid, List<Control> controls) {
+        return control(uid, controls, OptionalLong.empty(), "");
+    }
+
+    /**
+     * Puts controls in force from the next chunk that begins; with {@code rewindTo} that is this
+     * stored chunk again.
+     *
+     * @param id a request that is repeated under it does not go back twice
+     */
+    public CompletableFuture<Controlled> control(
+            String uid, List<Control> controls, OptionalLong rewindTo, String id) {
         CompletableFuture<Controlled> answer = new CompletableFuture<>();
+        Instant received = clock.instant();
         post(
                 answer,
                 () -> {
                     LiveSession session = existing(uid);
                     if (session.over()) {
-                        throw new Refusal(
-                                Refusal.Kind.INVALID,
-                                "session %s is over and takes no controls".formatted(uid));
+                        throw invalid("session %s is over and takes no controls".formatted(uid));
                     }
-                    if (session.frozen) {
-                        throw new Refusal(
-                                Refusal.Kind.UNAVAILABLE,
-                                "session %s is changing its worker: send it again".formatted(uid));
-                    }
-                    long from = session.nextToBegin();
+                    requireStill(session);
                     check(controls);
-                    apply(session, ControlTracks.prompt(controls));
-                    controls.forEach(c -> session.controls.send(c, from));
-                    CompletableFuture<Long> applied = new CompletableFuture<>();
-                    session.sent.add(new LiveSession.Sent(from, applied));
-                    LOG.info("session {} takes controls from chunk {} on", uid, from);
-                    answer.complete(new Controlled(from, applied));
+                    withPicture(
+                            session,
+                            controls.stream()
+                                    .filter(ControlTracks::isFirstFrame)
+                                    .reduce((first, second) -> second),
+                            answer,
+                            picture -> {
+                                requireStill(session);
+                                if (rewindTo.isPresent()) {
+                                    rewindNow(
+                                            session,
+                                            rewindTo.getAsLong(),
+                                            controls,
+                                            picture,
+                                            "viewer/" + id,
+                                            received,
+                                            answer);
+                                } else {
+                                    controlNow(session, controls, picture, received, answer);
+                                }
+                            });
                 });
         return answer;
+    }
+
+    private static void requireStill(LiveSession session) {
+        if (session.frozen) {
+            throw new Refusal(
+                    Refusal.Kind.UNAVAILABLE,
+                    "session %s is changing its worker: send it again".formatted(session.uid));
+        }
+        requireNoRewind(session);
+    }
+
+    private static void requireNoRewind(LiveSession session) {
+        if (session.rewinding) {
+            throw new Refusal(
+                    Refusal.Kind.UNAVAILABLE,
+                    "session %s is going back to another chunk: send it again"
+                            .formatted(session.uid));
+        }
+    }
+
+    /** Goes on with a control's picture, once it is here; fetching it holds nobody up. */
+    private void withPicture(
+            LiveSession session,
+            Optional<Control> control,
+            CompletableFuture<?> answer,
+            Consumer<Optional<VideoFrames>> task) {
+        if (control.isEmpty()) {
+            task.accept(Optional.empty());
+            return;
+        }
+        ModelDescription description = engine.model();
+        Thread.ofVirtual()
+                .name("picture-" + session.uid)
+                .start(
+                        () -> {
+                            try {
+                                VideoFrames picture =
+                                        settings.images()
+                                                .load(control.get().getImage(), description);
+                                post(answer, () -> task.accept(Optional.of(picture)));
+                            } catch (Refusal e) {
+                                answer.completeExceptionally(e);
+                            }
+                        });
+    }
+
+    private void controlNow(
+            LiveSession session,
+            List<Control> controls,
+            Optional<VideoFrames> picture,
+            Instant received,
+            CompletableFuture<Controlled> answer) {
+        long position = session.positionToBegin();
+        if (picture.isPresent() && position > 0) {
+            throw tooLate(session);
+        }
+        setTexts(session, controls, position);
+        picture.ifPresent(
+                image -> {
+                    session.firstFrame = image;
+                    session.firstFrameGiven = false;
+                });
+        controls.forEach(c -> session.controls.send(c, position));
+        long from = session.nextToBegin();
+        LOG.info("session {} takes controls from chunk {} on", session.uid, from);
+        answer.complete(new Controlled(from, awaits(session, from, controls, received)));
+    }
+
+    private static Refusal tooLate(LiveSession session) {
+        return invalid(
+                "the picture of role %s comes before the first chunk, and session %s has begun: open another session with it, or go back to chunk 0 with it"
+                        .formatted(ControlTracks.FIRST_FRAME, session.uid));
+    }
+
+    private static CompletableFuture<Long> awaits(
+            LiveSession session, long chunk, List<Control> controls, Instant received) {
+        CompletableFuture<Long> applied = new CompletableFuture<>();
+        List<String> kinds = controls.stream().map(Control::getKind).distinct().toList();
+        session.sent.add(
+                new LiveSession.Sent(
+                        chunk, applied, kinds.isEmpty() ? List.of("rewind") : kinds, received));
+        return applied;
+    }
+
+    /**
+     * Goes back to a stored chunk. The session stands still until the log has the Rewind entry,
+     * which comes behind all chunks on their way; a refusal leaves it as it was.
+     */
+    private void rewindNow(
+            LiveSession session,
+            long chunk,
+            List<Control> sent,
+            Optional<VideoFrames> picture,
+            String id,
+            Instant received,
+            CompletableFuture<Controlled> answer) {
+        if (session.moving) {
+            throw new Refusal(
+                    Refusal.Kind.UNAVAILABLE,
+                    "session %s is changing its worker: send it again".formatted(session.uid));
+        }
+        if (session.is(SessionState.SESSION_STATE_LOADING)) {
+            throw new Refusal(
+                    Refusal.Kind.UNAVAILABLE,
+                    "session %s is being built: send it again".formatted(session.uid));
+        }
+        if (limitReached(session)) {
+            throw invalid(
+                    "session %s has reached its limit and generates nothing any more"
+                            .formatted(session.uid));
+        }
+        finishDecoding(session);
+        if (session.over()) {
+            throw invalid("session %s is over and takes no controls".formatted(session.uid));
+        }
+        List<Long> none = List.of();
+        Optional<Generator> rebuilt =
+                session.is(SessionState.SESSION_STATE_RUNNING)
+                        ? Optional.ofNullable(session.generator)
+                        : Optional.empty();
+        session.rewinding = true;
+        List<Control> spec = session.spec.getControlsList();
+        session.writer.run(
+                () -> {
+                    try {
+                        SessionWriter.Rewound rewound =
+                                session.writer.rewind(chunk, spec, sent, id);
+                        List<StoredChunk> chunks =
+                                session.writer.chunks(
+                                        rewound.done() && rebuilt.isPresent()
+                                                ? rebuilt.get()
+                                                        .rebuildSet(rewound.place().position())
+                                                : none);
+                        mailbox.add(
+                                () ->
+                                        answering(
+                                                answer,
+                                                () ->
+                                                        rewound(
+                                                                session, rewound, chunks, sent,
+                                                                picture, received, answer)));
+                    } catch (UnknownChunkException e) {
+                        mailbox.add(
+                                () -> {
+                                    session.rewinding = false;
+                                    answer.completeExceptionally(
+                                            new Refusal(Refusal.Kind.INVALID, e.getMessage(), e));
+                                });
+                    } catch (FencedException e) {
+                        mailbox.add(
+                                () -> {
+                                    fenced(session, e);
+                                    answer.completeExceptionally(
+                                            new Refusal(Refusal.Kind.STALE, e.getMessage(), e));
+                                });
+                    } catch (StoreException e) {
+                        mailbox.add(
+                                () -> {
+                                    failed(session, e.getMessage());
+                                    answer.completeExceptionally(
+                                            new Refusal(
+                                                    Refusal.Kind.UNAVAILABLE, e.getMessage(), e));
+                                });
+                    }
+                });
+    }
+
+    private void rewound(
+            LiveSession session,
+            SessionWriter.Rewound rewound,
+            List<StoredChunk> chunks,
+            List<Control> sent,
+            Optional<VideoFrames> picture,
+            Instant received,
+            CompletableFuture<Controlled> answer) {
+        session.rewinding = false;
+        if (session.over()) {
+            throw new Refusal(Refusal.Kind.UNAVAILABLE, "session " + session.uid + " is over");
+        }
+        if (!rewound.done()) {
+            long next = session.nextToBegin();
+            answer.complete(new Controlled(next, awaits(session, next, sent, received)));
+            return;
+        }
+        long position = rewound.place().position();
+        session.inChunk = false;
+        session.nextToGenerate = rewound.place().number();
+        standAt(session, rewound.place());
+        session.controls.rewind(position, rewound.inForce());
+        sent.forEach(c -> session.controls.send(c, position));
+        picture.ifPresent(image -> session.firstFrame = image);
+        session.firstFrameGiven = false;
+        if (session.generator != null && session.is(SessionState.SESSION_STATE_RUNNING)) {
+            setNegativePrompt(session, position);
+            session.generator.rebuild(position, chunks);
+            session.prompt = chunks.isEmpty() ? "" : chunks.getLast().prompt();
+        } else {
+            // What is parked belongs to a timeline that is over: the log brings the other one back.
+            session.closeGenerator();
+        }
+        remember();
+        LOG.info(
+                "session {} goes back: chunk {} stands at position {}",
+                session.uid,
+                session.nextToGenerate,
+                position);
+        long from = session.nextToGenerate;
+        answer.complete(new Controlled(from, awaits(session, from, sent, received)));
+        refresh(session);
+    }
+
+    private void standAt(LiveSession session, SessionWriter.Place place) {
+        session.replayed = place.number() - place.position();
+        session.framesReplayed =
+                place.firstFrame() - Frames.before(engine.model(), place.position());
     }
 
     /** A viewer has played up to here. Answers with the chunk that is stored next. */
@@ -529,7 +780,7 @@ public final class SessionLoop {
             return Optional.empty();
         }
         long k = session.nextToGenerate;
-        return session.pace.due(k, Frames.secondsBefore(engine.model(), k));
+        return session.pace.due(k, Frames.secondsBefore(engine.model(), session));
     }
 
     /**
@@ -569,14 +820,16 @@ public final class SessionLoop {
         }
         try {
             session.due = due(session).orElseThrow();
-            apply(session, session.controls.prompt(session.nextToGenerate));
+            applyAll(session, session.position());
             session.inChunk = true;
             session.pace.begun(clock.instant());
             return true;
         } catch (Refusal e) {
-            // A prompt of a later chunk that the model does not take: the one before it stays.
+            // A text of a later chunk that the model does not take: the one before it stays.
             session.lastError = e.getMessage();
-            session.prompt = session.controls.prompt(session.nextToGenerate);
+            session.prompt = session.controls.prompt(session.position());
+            session.negativePrompt =
+                    session.controls.text(ControlTracks.NEGATIVE_PROMPT, session.position());
             session.inChunk = true;
             refresh(session);
             return true;
@@ -589,8 +842,13 @@ public final class SessionLoop {
 
     /** Sends a finished chunk to be decoded; what is decoded at once is handed on at once. */
     private void finishChunk(LiveSession session) {
-        List<Control> inForce = session.controls.inForce(session.nextToGenerate);
-        Decoding decoding = new Decoding(session.generator.decode(), inForce, session.due);
+        Decoding decoding =
+                new Decoding(
+                        session.generator.decode(),
+                        session.nextToGenerate,
+                        Frames.before(engine.model(), session),
+                        session.controls.inForce(session.position()),
+                        session.due);
         session.inChunk = false;
         session.nextToGenerate++;
         session.pending++;
@@ -626,7 +884,12 @@ public final class SessionLoop {
 
     private void handOn(LiveSession session, Decoding decoded) {
         SessionWriter.Pending pending =
-                new SessionWriter.Pending(decoded.chunk().join(), decoded.inForce(), decoded.due());
+                new SessionWriter.Pending(
+                        decoded.chunk().join(),
+                        decoded.number(),
+                        decoded.firstFrame(),
+                        decoded.inForce(),
+                        decoded.due());
         session.writer.run(
                 () ->
                         session.writer.append(
@@ -635,6 +898,7 @@ public final class SessionLoop {
                                 engine.model(),
                                 settings.latencyTarget(),
                                 outcome(session, pending)));
+        letGoOfOldChunks(session, decoded.number());
         if (session.decoding.isEmpty() && !session.inChunk && limitReached(session)) {
             session.closeGenerator();
             remember();
@@ -644,6 +908,26 @@ public final class SessionLoop {
                                     "Completed",
                                     "all %d chunks are generated".formatted(session.nextToGenerate),
                                     e -> mailbox.add(() -> completed(session, "Completed", e))));
+        }
+    }
+
+    /** Now and then, for listing a log costs something. */
+    private void letGoOfOldChunks(LiveSession session, long number) {
+        long live = settings.liveChunks();
+        long often = Math.max(8, live / 4);
+        if (live > 0
+                && number >= live
+                && number % often == 0
+                && session.generator != null) {
+            List<Long> wanted = session.generator.rebuildSet(session.position());
+            session.writer.run(
+                    () -> {
+                        try {
+                            session.writer.trim(live, wanted);
+                        } catch (FencedException e) {
+                            mailbox.add(() -> fenced(session, e));
+                        }
+                    });
         }
     }
 
@@ -681,7 +965,8 @@ public final class SessionLoop {
                                         session.uid,
                                         entry.getChunk().getChunk());
                             }
-                            session.acknowledge(entry.getChunk().getChunk());
+                            session.acknowledge(entry.getChunk().getChunk())
+                                    .forEach(each -> visible(each, now));
                             refresh(session);
                         });
             }
@@ -712,6 +997,11 @@ public final class SessionLoop {
         };
     }
 
+    private void visible(LiveSession.Sent sent, Instant now) {
+        double seconds = Duration.between(sent.received(), now).toNanos() / 1e9;
+        sent.kinds().forEach(kind -> listener.controlVisible(kind, seconds));
+    }
+
     private boolean limitReached(LiveSession session) {
         long limit = session.spec.getMaxChunks();
         if (limit > 0 && session.nextToGenerate >= limit) {
@@ -723,8 +1013,7 @@ public final class SessionLoop {
         double seconds =
                 session.spec.getMaxDuration().getSeconds()
                         + session.spec.getMaxDuration().getNanos() / 1e9;
-        return seconds > 0
-                && Frames.secondsBefore(engine.model(), session.nextToGenerate) >= seconds;
+        return seconds > 0 && Frames.secondsBefore(engine.model(), session) >= seconds;
     }
 
     // Admission.
@@ -738,6 +1027,55 @@ public final class SessionLoop {
             CompletableFuture<Admitted> answer) {
         checkAdmitting();
         String firstPrompt = check(spec);
+        if (firstPrompt.isEmpty() && spec.hasFrom() && !suspended) {
+            // It goes on under the other session's.
+            Thread.ofVirtual()
+                    .name("fork-" + spec.getUid())
+                    .start(
+                            () -> {
+                                try {
+                                    String prompt =
+                                            ControlTracks.prompt(
+                                                    SessionLog.forkable(
+                                                                    store,
+                                                                    spec.getFrom().getSessionUid(),
+                                                                    spec.getFrom().getChunk(),
+                                                                    spec.getNamespace())
+                                                            .getControlsList());
+                                    post(
+                                            answer,
+                                            () ->
+                                                    admitNow(
+                                                            spec,
+                                                            prompt,
+                                                            epoch,
+                                                            term,
+                                                            suspended,
+                                                            wantedSince,
+                                                            answer));
+                                } catch (UnknownChunkException e) {
+                                    answer.completeExceptionally(
+                                            new Refusal(Refusal.Kind.INVALID, e.getMessage(), e));
+                                } catch (StoreException e) {
+                                    answer.completeExceptionally(
+                                            new Refusal(
+                                                    Refusal.Kind.UNAVAILABLE, e.getMessage(), e));
+                                }
+                            });
+            return;
+        }
+        admitNow(spec, firstPrompt, epoch, term, suspended, wantedSince, answer);
+    }
+
+    private void admitNow(
+            SessionSpec spec,
+            String firstPrompt,
+            long epoch,
+            long term,
+            boolean suspended,
+            Optional<Instant> wantedSince,
+            CompletableFuture<Admitted> answer) {
+        checkAdmitting();
         LiveSession present = sessions.get(spec.getUid());
         if (present != null) {
             if (present.epoch > epoch) {
@@ -774,12 +1112,29 @@ public final class SessionLoop {
                         .setSpec(spec)
                         .setFingerprint(engine.fingerprint())
                         .build();
+        ModelDescription description = engine.model();
+        Optional<Control> picture = session.controls.firstFrame();
         session.writer.run(
                 () -> {
                     try {
-                        SessionWriter.Taken taken = session.writer.takeOver(epoch, owner);
+                        // Before the log says that it is here, since it may not be what it should.
+                        Optional<VideoFrames> image =
+                                picture.map(p -> settings.images().load(p.getImage(), description));
+                        SessionWriter.Taken taken =
+                                session.writer.takeOver(epoch, owner, description);
                         session.feed.startsAt(taken.nextChunk());
-                        mailbox.add(() -> taken(session, taken, suspended, answer));
+                        mailbox.add(
+                                () -> {
+                                    session.firstFrame = image.orElse(null);
+                                    taken(session, taken, suspended, answer);
+                                });
+                    } catch (Refusal e) {
+                        refuseAdmission(session, answer, e);
+                    } catch (UnknownChunkException e) {
+                        refuseAdmission(
+                                session,
+                                answer,
+                                new Refusal(Refusal.Kind.INVALID, e.getMessage(), e));
                     } catch (FencedException e) {
                         refuseAdmission(
                                 session,
@@ -814,14 +1169,19 @@ public final class SessionLoop {
         Instant now = clock.instant();
         session.nextToGenerate = taken.nextChunk();
         session.nextStored = taken.nextChunk();
-        taken.previousSpec()
-                .ifPresent(
-                        previous -> {
-                            session.controls = new ControlTracks(previous.getControlsList());
-                            session.controls.restore(taken.newest());
-                            session.controls.update(
-                                    session.spec.getControlsList(), taken.nextChunk());
-                        });
+        standAt(session, taken.place());
+        if (taken.inherited()) {
+            session.controls.inherit(taken.newest());
+        } else {
+            taken.previousSpec()
+                    .ifPresent(
+                            previous -> {
+                                session.controls = new ControlTracks(previous.getControlsList());
+                                session.controls.restore(taken.newest());
+                                session.controls.update(
+                                        session.spec.getControlsList(), session.position());
+                            });
+        }
         session.pace = pace(session.spec, dueSince(session, now));
         LOG.info(
                 "session {} admitted with epoch {} at chunk {}",
@@ -857,6 +1217,44 @@ public final class SessionLoop {
         } else {
             build(session, error -> settled(session));
         }
+        if (session.spec.hasRewind()) {
+            // Asked for while no worker had it, unless it was done before.
+            session.loaded.whenComplete(
+                    (ok, error) ->
+                            mailbox.add(() -> rewindAsAsked(session, new CompletableFuture<>())));
+        }
+    }
+
+    /** The rewind that the spec asks for; the log knows whether it was done before. */
+    private void rewindAsAsked(LiveSession session, CompletableFuture<Standing> answer) {
+        if (session.over()) {
+            answer.complete(standing(session));
+            return;
+        }
+        CompletableFuture<Controlled> done = new CompletableFuture<>();
+        RewindRequest asked = session.spec.getRewind();
+        answering(
+                done,
+                () -> {
+                    requireStill(session);
+                    rewindNow(
+                            session,
+                            asked.getChunk(),
+                            List.of(),
+                            Optional.empty(),
+                            SessionLog.SPEC_REWIND + asked.getId(),
+                            clock.instant(),
+                            done);
+                });
+        done.whenComplete(
+                (ok, error) -> {
+                    if (error == null) {
+                        answer.complete(standing(session));
+                    } else {
+                        LOG.info("session {}: {}", session.uid, error.getMessage());
+                        answer.completeExceptionally(error);
+                    }
+                });
     }
 
     private void settled(LiveSession session) {
@@ -869,12 +1267,12 @@ public final class SessionLoop {
      * has arrived.
      */
     private void build(LiveSession session, Consumer<Optional<Refusal>> done) {
-        if (session.nextToGenerate == 0) {
+        if (session.position() == 0) {
             running(session);
             done.accept(Optional.empty());
             return;
         }
-        List<Long> wanted = session.generator.rebuildSet(session.nextToGenerate);
+        List<Long> wanted = session.generator.rebuildSet(session.position());
         session.writer.run(
                 () -> {
                     try {
@@ -903,7 +1301,9 @@ public final class SessionLoop {
             return;
         }
         try {
-            session.generator.rebuild(session.nextToGenerate, chunks);
+            // Keys and values beside the video are made again under it.
+            setNegativePrompt(session, session.position());
+            session.generator.rebuild(session.position(), chunks);
             session.prompt = chunks.getLast().prompt();
             running(session);
             done.accept(Optional.empty());
@@ -933,6 +1333,7 @@ public final class SessionLoop {
     private Generator open(LiveSession session, String prompt) {
         try {
             session.prompt = prompt;
+            session.negativePrompt = "";
             return engine.open(new SessionParameters(session.uid, session.spec.getSeed(), prompt));
         } catch (DoesNotFitException e) {
             throw new Refusal(Refusal.Kind.DOES_NOT_FIT, e.getMessage(), e);
@@ -972,7 +1373,7 @@ public final class SessionLoop {
             }
             return;
         }
-        session.generator = open(session, session.controls.prompt(session.nextToGenerate));
+        session.generator = open(session, session.controls.prompt(session.position()));
         session.state = SessionState.SESSION_STATE_LOADING;
         refresh(session);
         build(
@@ -1069,7 +1470,10 @@ public final class SessionLoop {
                 listener.changed();
                 continue;
             }
-            if (session.pace == null || session.over() || session.moving) {
+            if (session.pace == null
+                    || session.over()
+                    || session.moving
+                    || session.rewinding) {
                 continue;
             }
             boolean active = session.pace.active(now);
@@ -1130,14 +1534,22 @@ public final class SessionLoop {
                 answer,
                 () -> {
                     if (!session.over()) {
-                        long from = session.nextToBegin();
+                        long from = session.positionToBegin();
                         ControlTracks changed = session.controls;
                         changed.update(spec.getControlsList(), from);
-                        apply(session, changed.prompt(from));
+                        applyTexts(session, from);
                         if (spec.getPacing() != session.spec.getPacing()) {
                             session.pace = pace(spec, clock.instant());
                         }
+                        boolean goesBack =
+                                spec.hasRewind()
+                                        && !spec.getRewind().equals(session.spec.getRewind());
                         session.spec = spec;
+                        if (goesBack) {
+                            refresh(session);
+                            rewindAsAsked(session, answer);
+                            return;
+                        }
                         if (!session.inChunk
                                 && limitReached(session)
                                 && session.generator != null) {
@@ -1466,8 +1878,18 @@ public final class SessionLoop {
                     "maxChunks is %d: write a number from 1 on, or 0 for no limit"
                             .formatted(spec.getMaxChunks()));
         }
-        if (spec.hasFrom()) {
-            throw invalid("from: forking a session is not supported yet; leave it out");
+        if (spec.hasFrom() && spec.getFrom().getChunk() < 0) {
+            throw invalid(
+                    "from.chunk is %d: write the number of the last chunk to take over, 0 or more"
+                            .formatted(spec.getFrom().getChunk()));
+        }
+        if (spec.hasFrom() && spec.getFrom().getSessionUid().equals(spec.getUid())) {
+            throw invalid("from.session is the session itself: write that of another");
+        }
+        if (spec.hasFrom() && !spec.getFrom().getSessionUid().matches("[a-z0-9-]{1,63}")) {
+            throw invalid(
+                    "spec.from.session: namespace %s has no session %s; write the name or uid of one that has chunks"
+                            .formatted(spec.getNamespace(), spec.getFrom().getSessionUid()));
         }
         check(spec.getControlsList());
         return new ControlTracks(spec.getControlsList()).prompt(0);
@@ -1487,6 +1909,22 @@ public final class SessionLoop {
             if (control.getKind().equals(ControlTracks.PROMPT) && !control.hasText()) {
                 throw invalid("control 'prompt' has no text: write what the video shows");
             }
+            if (control.getKind().equals(ControlTracks.NEGATIVE_PROMPT) && !control.hasText()) {
+                throw invalid(
+                        "control 'negativePrompt' has no text: write what the video does not show");
+            }
+            if (control.getKind().equals(ControlTracks.REFERENCE)
+                    && !ControlTracks.isFirstFrame(control)) {
+                throw invalid(
+                        "control 'reference' has role '%s': model %s understands %s, the picture that the video begins with"
+                                .formatted(
+                                        control.getRole(),
+                                        engine.model().name(),
+                                        ControlTracks.FIRST_FRAME));
+            }
+            if (control.getKind().equals(ControlTracks.REFERENCE) && !control.hasImage()) {
+                throw invalid("control 'reference' has no image: write its uri");
+            }
         }
     }
 
@@ -1494,14 +1932,64 @@ public final class SessionLoop {
         return new Refusal(Refusal.Kind.INVALID, sentence);
     }
 
-    /** Sets the prompt for the next chunk that begins, if it is another. */
-    private static void apply(LiveSession session, String prompt) {
-        if (prompt.equals(session.prompt) || prompt.isEmpty() || session.generator == null) {
+    /** Everything in force at {@code position}, for the chunk that begins there. */
+    private static void applyAll(LiveSession session, long position) {
+        applyTexts(session, position);
+        if (position == 0 && session.firstFrame != null && !session.firstFrameGiven) {
+            try {
+                session.generator.setFirstFrame(session.firstFrame);
+                session.firstFrameGiven = true;
+            } catch (InvalidImageException e) {
+                throw new Refusal(Refusal.Kind.INVALID, e.getMessage(), e);
+            }
+        }
+    }
+
+    private static void applyTexts(LiveSession session, long position) {
+        setTexts(session, session.controls.inForce(position), position);
+        setNegativePrompt(session, position);
+    }
+
+    /** That of {@code position}, also where none is in force any more. */
+    private static void setNegativePrompt(LiveSession session, long position) {
+        String text = session.controls.text(ControlTracks.NEGATIVE_PROMPT, position);
+        if (session.generator == null || text.equals(session.negativePrompt)) {
             return;
         }
         try {
-            session.generator.setPrompt(prompt);
-            session.prompt = prompt;
+            session.generator.setNegativePrompt(text);
+            session.negativePrompt = text;
+        } catch (InvalidPromptException e) {
+            throw new Refusal(Refusal.Kind.INVALID, e.getMessage(), e);
+        }
+    }
+
+    /** Sets the texts for the next chunk that begins, if they are others. */
+    private static void setTexts(LiveSession session, List<Control> controls, long position) {
+        if (session.generator == null) {
+            return;
+        }
+        try {
+            for (Control control : controls) {
+                String text = control.getText();
+                if (control.getKind().equals(ControlTracks.PROMPT)
+                        && !text.equals(session.prompt)
+                        && !text.isEmpty()) {
+                    // Of one that is older the window has been refreshed already.
+                    boolean begins =
+                            control.getFromChunk() == position || control.getFromChunk() == 0;
+                    session.generator.setPrompt(
+                            text,
+                            control.getRefresh() && begins
+                                    ? PromptSwitch.REFRESH_CACHE
+                                    : PromptSwitch.KEEP_CACHE);
+                    session.prompt = text;
+                } else if (control.getKind().equals(ControlTracks.NEGATIVE_PROMPT)
+                        && !text.equals(session.negativePrompt)) {
+                    session.generator.setNegativePrompt(text);
+                    session.negativePrompt = text;
+                }
+            }
         } catch (InvalidPromptException e) {
             throw new Refusal(Refusal.Kind.INVALID, e.getMessage(), e);
         }

@@ -6,8 +6,10 @@ import io.reelfleet.api.log.v1.End;
 import io.reelfleet.api.log.v1.LogEntry;
 import io.reelfleet.api.log.v1.MediaSegment;
 import io.reelfleet.api.log.v1.Owner;
+import io.reelfleet.api.log.v1.Rewind;
 import io.reelfleet.api.log.v1.Tensor;
 import io.reelfleet.api.session.v1.Control;
+import io.reelfleet.api.session.v1.Origin;
 import io.reelfleet.api.session.v1.SessionSpec;
 import io.reelfleet.engine.GeneratedChunk;
 import io.reelfleet.engine.LatentTensor;
@@ -17,25 +19,32 @@ import io.reelfleet.migration.ChunkStore;
 import io.reelfleet.migration.FencedException;
 import io.reelfleet.migration.LogCorruptException;
 import io.reelfleet.migration.SessionLog;
+import io.reelfleet.migration.SessionLogReader;
 import io.reelfleet.migration.StoreException;
+import io.reelfleet.migration.UnknownChunkException;
 import io.reelfleet.server.media.EncodedSegment;
 import io.reelfleet.server.media.SegmentEncoder;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * One session's way into its log, on a thread of its own, so that a slow store holds up neither the
  * engine nor other sessions. Tasks run one after the other in the order they were given.
  */
 final class SessionWriter implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(SessionWriter.class);
     private static final Duration FIRST_RETRY = Duration.ofMillis(100);
     private static final Duration LONGEST_RETRY = Duration.ofSeconds(5);
 
@@ -63,17 +72,46 @@ final class SessionWriter implements AutoCloseable {
      *
      * @param nextChunk the first chunk this owner writes
      * @param previousSpec the spec of the owner before, if there was one
-     * @param newest the newest chunk's controls
+     * @param newest the controls in force where it goes on
+     * @param inherited those are of the session that this one is a fork of
+     * @param place where the next chunk stands
      * @param end the End entry; nothing can be generated then
      */
     record Taken(
             long nextChunk,
             Optional<SessionSpec> previousSpec,
             List<Control> newest,
+            boolean inherited,
+            Place place,
             Optional<End> end) {}
 
-    /** A chunk on its way: what was generated, what was in force, and since when it was due. */
-    record Pending(GeneratedChunk generated, List<Control> controls, Instant due) {}
+    /**
+     * Where the next chunk stands in the video.
+     *
+     * @param number its number in the log
+     * @param position what the engine counts
+     * @param firstFrame number of its first video frame in the log
+     */
+    record Place(long number, long position, long firstFrame) {}
+
+    /**
+     * A chunk on its way: what was generated, its number in the log, that of its first video frame,
+     * what was in force, and since when it was due.
+     */
+    record Pending(
+            GeneratedChunk generated,
+            long number,
+            long firstFrame,
+            List<Control> controls,
+            Instant due) {}
+
+    /**
+     * Where a rewind led.
+     *
+     * @param done false when it had been done before: nothing has changed
+     * @param inForce controls in force at the chunk that is generated again
+     */
+    record Rewound(boolean done, Place place, List<Control> inForce) {}
 
     /** What became of an append. */
     interface Outcome {
@@ -96,17 +134,121 @@ final class SessionWriter implements AutoCloseable {
                 });
     }
 
-    /** On the writer's thread: opens the log and appends the Owner entry. */
-    Taken takeOver(long epoch, Owner owner) throws StoreException, FencedException {
+    /**
+     * On the writer's thread: opens the log and appends the Owner entry; of a new fork the Fork
+     * entry before it.
+     */
+    Taken takeOver(long epoch, Owner owner, ModelDescription model)
+            throws StoreException, FencedException, UnknownChunkException {
         log = SessionLog.open(store, uid, clock);
         Optional<SessionSpec> previous = log.newestOwner().map(e -> e.getOwner().getSpec());
+        SessionSpec spec = owner.getSpec();
+        if (spec.hasFrom()) {
+            checkSource(spec.getFrom(), model);
+            log.forkFrom(
+                    spec.getFrom().getSessionUid(),
+                    spec.getFrom().getChunk(),
+                    spec.getNamespace(),
+                    epoch);
+        }
         log.takeOver(epoch, owner);
-        List<Chunk> newest = log.newestChunks(1);
-        return new Taken(
-                log.nextChunk(),
-                previous,
-                newest.isEmpty() ? List.of() : newest.getFirst().getControlsList(),
-                log.end());
+        Optional<Rewind> rewind = log.unfinishedRewind();
+        List<Control> inForce = List.of();
+        boolean inherited = false;
+        if (rewind.isPresent()) {
+            inForce = rewind.get().getControlsList();
+        } else if (log.nextChunk() > 0) {
+            inForce = log.chunk(log.nextChunk() - 1).getControlsList();
+            inherited = spec.hasFrom() && log.nextChunk() == spec.getFrom().getChunk() + 1;
+        }
+        return new Taken(log.nextChunk(), previous, inForce, inherited, place(), log.end());
+    }
+
+    private Place place() throws StoreException {
+        long frames = 0;
+        if (log.nextChunk() > 0) {
+            MediaSegment last = log.chunk(log.nextChunk() - 1).getMedia();
+            frames = last.getFirstFrame() + last.getFrames();
+        }
+        return new Place(log.nextChunk(), log.nextPosition(), frames);
+    }
+
+    /** A fork goes on with pictures of the size and rate it begins with. */
+    private void checkSource(Origin from, ModelDescription model) throws StoreException {
+        SessionLogReader source = SessionLogReader.atEnd(store, from.getSessionUid());
+        Optional<LogEntry> chunk = source.chunk(from.getChunk());
+        if (chunk.isPresent()) {
+            MediaSegment media = chunk.get().getChunk().getMedia();
+            if (media.getWidth() != model.width()
+                    || media.getHeight() != model.height()
+                    || media.getFps() != model.fps()) {
+                throw new Refusal(
+                        Refusal.Kind.INVALID,
+                        "spec.from.session: session %s is of %d x %d pixels at %s frames/s, this pool's model %s generates %d x %d at %d; fork it in a pool of its model"
+                                .formatted(
+                                        from.getSessionUid(),
+                                        media.getWidth(),
+                                        media.getHeight(),
+                                        media.getFps(),
+                                        model.name(),
+                                        model.width(),
+                                        model.height(),
+                                        model.fps()));
+            }
+        }
+    }
+
+    /**
+     * On the writer's thread, behind all chunks on their way: the Rewind entry; tried until it is
+     * stored, fenced, or this writer is closed.
+     *
+     * @param sent controls that begin with it
+     */
+    Rewound rewind(long chunk, List<Control> spec, List<Control> sent, String id)
+            throws StoreException, FencedException, UnknownChunkException {
+        Duration pause = FIRST_RETRY;
+        while (true) {
+            try {
+                Optional<Chunk> again = log.find(chunk);
+                List<Control> inForce = again.map(Chunk::getControlsList).orElse(List.of());
+                long position = again.map(c -> chunk - c.getReplayed()).orElse(0L);
+                ControlTracks tracks = new ControlTracks(spec);
+                tracks.rewind(position, inForce);
+                for (Control control : sent) {
+                    tracks.send(control, position);
+                }
+                boolean done = log.rewind(chunk, tracks.inForce(position), id);
+                return new Rewound(done, place(), inForce);
+            } catch (LogCorruptException e) {
+                throw e;
+            } catch (StoreException e) {
+                if (stopped || once) {
+                    throw e;
+                }
+                pause = await(pause);
+            }
+        }
+    }
+
+    /**
+     * On the writer's thread: lets go of chunks beyond the newest {@code live}; what the store
+     * refuses is tried again with the next.
+     *
+     * @param wanted positions that generating goes on from
+     */
+    void trim(long live, List<Long> wanted) throws FencedException {
+        try {
+            long first = log.nextChunk() - live;
+            if (first > 0) {
+                Set<Long> kept = new HashSet<>();
+                for (long position : wanted) {
+                    kept.add(log.timeline().numberAt(position));
+                }
+                log.trim(first, kept);
+            }
+        } catch (StoreException e) {
+            LOG.warn("session {}: old chunks stay for now: {}", uid, e.getMessage());
+        }
     }
 
     /** On the writer's thread: reads the log as far as it goes, so that a commit finds it warm. */
@@ -125,18 +267,28 @@ final class SessionWriter implements AutoCloseable {
         return log.takeOverAt(epoch, owner, nextChunk);
     }
 
-    /** On the writer's thread: stored chunks as the engine wants them. */
-    List<StoredChunk> chunks(List<Long> numbers) throws StoreException {
+    /**
+     * On the writer's thread: stored chunks as the engine wants them, each with the prompt that its
+     * keys and values were last made under: its own, or that of a later chunk that refreshed the
+     * window.
+     *
+     * @param positions rising
+     */
+    List<StoredChunk> chunks(List<Long> positions) throws StoreException {
         List<StoredChunk> chunks = new ArrayList<>();
-        for (long number : numbers) {
-            Chunk chunk = log.chunk(number);
+        Optional<String> refreshed = Optional.empty();
+        for (long position : positions.reversed()) {
+            Chunk chunk = log.chunkAt(position);
+            List<Control> controls = chunk.getControlsList();
+            String prompt = ControlTracks.prompt(controls);
             chunks.add(
                     new StoredChunk(
-                            number,
-                            latents(chunk.getLatents()),
-                            ControlTracks.prompt(chunk.getControlsList())));
+                            position, latents(chunk.getLatents()), refreshed.orElse(prompt)));
+            if (refreshed.isEmpty() && ControlTracks.refreshes(controls, position)) {
+                refreshed = Optional.of(prompt);
+            }
         }
-        return chunks;
+        return chunks.reversed();
     }
 
     /**
@@ -251,11 +403,10 @@ final class SessionWriter implements AutoCloseable {
     private static Chunk.Builder encode(
             Pending pending, SegmentEncoder encoder, ModelDescription model) {
         GeneratedChunk generated = pending.generated();
-        long firstFrame = Frames.before(model, generated.chunk());
         EncodedSegment segment =
                 encoder.encode(
-                        generated.chunk(),
-                        firstFrame,
+                        pending.number(),
+                        pending.firstFrame(),
                         generated.frames().rgb(),
                         generated.frames().count());
         Tensor.Builder latents = Tensor.newBuilder().setDtype("F32");
@@ -264,7 +415,7 @@ final class SessionWriter implements AutoCloseable {
         }
         latents.setData(ByteString.copyFrom(generated.latents().float32LittleEndian()));
         return Chunk.newBuilder()
-                .setChunk(generated.chunk())
+                .setChunk(pending.number())
                 .setLatents(latents)
                 .setFirstLatentFrame(generated.firstLatentFrame())
                 .addAllControls(pending.controls())
@@ -274,7 +425,7 @@ final class SessionWriter implements AutoCloseable {
                                 .setInit(ByteString.copyFrom(segment.init()))
                                 .setFragment(ByteString.copyFrom(segment.fragment()))
                                 .setFrames(generated.frames().count())
-                                .setFirstFrame(firstFrame)
+                                .setFirstFrame(pending.firstFrame())
                                 .setFps(model.fps())
                                 .setWidth(model.width())
                                 .setHeight(model.height()));

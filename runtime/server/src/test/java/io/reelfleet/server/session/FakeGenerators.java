@@ -6,6 +6,7 @@ import io.reelfleet.engine.GeneratedChunk;
 import io.reelfleet.engine.InvalidPromptException;
 import io.reelfleet.engine.LatentTensor;
 import io.reelfleet.engine.ModelDescription;
+import io.reelfleet.engine.PromptSwitch;
 import io.reelfleet.engine.SessionParameters;
 import io.reelfleet.engine.StoredChunk;
 import io.reelfleet.engine.VideoFrames;
@@ -161,9 +162,19 @@ final class FakeGenerators implements Generators {
         }
 
         @Override
-        public void setPrompt(String text) throws InvalidPromptException {
+        public void setPrompt(String text, PromptSwitch how) throws InvalidPromptException {
             check(text);
             prompt = text;
+        }
+
+        @Override
+        public void setNegativePrompt(String text) throws InvalidPromptException {
+            throw new InvalidPromptException("model fake runs without guidance");
+        }
+
+        @Override
+        public void setFirstFrame(VideoFrames image) {
+            throw new UnsupportedOperationException("pictures are tested with the real engine");
         }
 
         @Override
@@ -208,6 +219,12 @@ final class FakeGenerators implements Generators {
 
         @Override
         public void rebuild(long nextChunk, List<StoredChunk> lastChunks) {
+            step = 0;
+            if (nextChunk == 0) {
+                chunk = 0;
+                state = 0;
+                return;
+            }
             StoredChunk last = lastChunks.getLast();
             if (last.chunk() != nextChunk - 1) {
                 throw new IllegalArgumentException("wrong chunks");
