@@ -184,6 +184,7 @@ public final class SessionLog {
         if (reader.size() > 0) {
             return;
         }
+        requireUid(source, namespace);
         String reference = StoreKeys.fork(source, sessionUid());
         store.createIfAbsent(
                 reference, Long.toString(clock.instant().toEpochMilli()).getBytes(UTF_8));
@@ -217,13 +218,12 @@ public final class SessionLog {
      */
     public static Chunk forkable(ChunkStore store, String source, long chunk, String namespace)
             throws StoreException, UnknownChunkException {
+        requireUid(source, namespace);
         SessionLogReader other = SessionLogReader.atEnd(store, source);
         // Sessions of other namespaces are not for this one to know.
         Optional<LogEntry> owner = other.newestOwner();
         if (owner.isEmpty() || !owner.get().getOwner().getSpec().getNamespace().equals(namespace)) {
-            throw new UnknownChunkException(
-                    "spec.from.session: namespace %s has no session %s whose chunks are stored; write the name or uid of one that has"
-                            .formatted(namespace, source));
+            throw unknownSource(source, namespace);
         }
         if (store.read(StoreKeys.leaving(source)).isPresent()) {
             throw new UnknownChunkException(
@@ -243,6 +243,19 @@ public final class SessionLog {
                             .formatted(chunk, source, other.firstChunk()));
         }
         return last.get().getChunk();
+    }
+
+    /** What is no uid may be the name of an object that is not there. */
+    private static void requireUid(String source, String namespace) throws UnknownChunkException {
+        if (!StoreKeys.isSessionUid(source)) {
+            throw unknownSource(source, namespace);
+        }
+    }
+
+    private static UnknownChunkException unknownSource(String source, String namespace) {
+        return new UnknownChunkException(
+                "spec.from.session: namespace %s has no session %s whose chunks are stored; write the name or uid of one that has"
+                        .formatted(namespace, source));
     }
 
     private static String stored(long next) {

@@ -60,6 +60,10 @@ final class StoreKeys {
         return sessionPrefix(sessionUid) + "leaving";
     }
 
+    static boolean isSessionUid(String text) {
+        return SESSION_UID.matcher(text).matches();
+    }
+
     static String sessionPrefix(String sessionUid) {
         if (!SESSION_UID.matcher(sessionUid).matches()) {
             throw new IllegalArgumentException(

@@ -915,10 +915,7 @@ public final class SessionLoop {
     private void letGoOfOldChunks(LiveSession session, long number) {
         long live = settings.liveChunks();
         long often = Math.max(8, live / 4);
-        if (live > 0
-                && number >= live
-                && number % often == 0
-                && session.generator != null) {
+        if (live > 0 && number >= live && number % often == 0 && session.generator != null) {
             List<Long> wanted = session.generator.rebuildSet(session.position());
             session.writer.run(
                     () -> {
@@ -1034,14 +1031,7 @@ public final class SessionLoop {
                     .start(
                             () -> {
                                 try {
-                                    String prompt =
-                                            ControlTracks.prompt(
-                                                    SessionLog.forkable(
-                                                                    store,
-                                                                    spec.getFrom().getSessionUid(),
-                                                                    spec.getFrom().getChunk(),
-                                                                    spec.getNamespace())
-                                                            .getControlsList());
+                                    String prompt = SessionWriter.promptOfFork(store, spec);
                                     post(
                                             answer,
                                             () ->
@@ -1470,10 +1460,7 @@ public final class SessionLoop {
                 listener.changed();
                 continue;
             }
-            if (session.pace == null
-                    || session.over()
-                    || session.moving
-                    || session.rewinding) {
+            if (session.pace == null || session.over() || session.moving || session.rewinding) {
                 continue;
             }
             boolean active = session.pace.active(now);
@@ -1521,8 +1508,13 @@ public final class SessionLoop {
     // Updates, release, ends.
 
     private void updateNow(
-            LiveSession session, SessionSpec spec, CompletableFuture<Standing> answer) {
-        check(spec);
+            LiveSession session, SessionSpec asked, CompletableFuture<Standing> answer) {
+        check(asked);
+        // Where it comes from is fixed, also when the other session's object is gone.
+        SessionSpec spec =
+                session.spec.hasFrom()
+                        ? asked.toBuilder().setFrom(session.spec.getFrom()).build()
+                        : asked;
         if (spec.getSeed() != session.spec.getSeed()) {
             throw new Refusal(
                     Refusal.Kind.INVALID,
@@ -1885,11 +1877,6 @@ public final class SessionLoop {
         }
         if (spec.hasFrom() && spec.getFrom().getSessionUid().equals(spec.getUid())) {
             throw invalid("from.session is the session itself: write that of another");
-        }
-        if (spec.hasFrom() && !spec.getFrom().getSessionUid().matches("[a-z0-9-]{1,63}")) {
-            throw invalid(
-                    "spec.from.session: namespace %s has no session %s; write the name or uid of one that has chunks"
-                            .formatted(spec.getNamespace(), spec.getFrom().getSessionUid()));
         }
         check(spec.getControlsList());
         return new ControlTracks(spec.getControlsList()).prompt(0);

@@ -143,8 +143,8 @@ final class SessionWriter implements AutoCloseable {
         log = SessionLog.open(store, uid, clock);
         Optional<SessionSpec> previous = log.newestOwner().map(e -> e.getOwner().getSpec());
         SessionSpec spec = owner.getSpec();
-        if (spec.hasFrom()) {
-            checkSource(spec.getFrom(), model);
+        if (spec.hasFrom() && previous.isEmpty()) {
+            checkSource(spec, model);
             log.forkFrom(
                     spec.getFrom().getSessionUid(),
                     spec.getFrom().getChunk(),
@@ -173,28 +173,45 @@ final class SessionWriter implements AutoCloseable {
         return new Place(log.nextChunk(), log.nextPosition(), frames);
     }
 
+    /** The prompt that a fork without one of its own goes on under. */
+    static String promptOfFork(ChunkStore store, SessionSpec spec)
+            throws StoreException, UnknownChunkException {
+        SessionLogReader own = SessionLogReader.atEnd(store, spec.getUid());
+        List<Chunk> newest = own.newestChunks(1);
+        Chunk chunk =
+                newest.isEmpty()
+                        ? SessionLog.forkable(
+                                store,
+                                spec.getFrom().getSessionUid(),
+                                spec.getFrom().getChunk(),
+                                spec.getNamespace())
+                        : newest.getFirst();
+        return ControlTracks.prompt(chunk.getControlsList());
+    }
+
     /** A fork goes on with pictures of the size and rate it begins with. */
-    private void checkSource(Origin from, ModelDescription model) throws StoreException {
-        SessionLogReader source = SessionLogReader.atEnd(store, from.getSessionUid());
-        Optional<LogEntry> chunk = source.chunk(from.getChunk());
-        if (chunk.isPresent()) {
-            MediaSegment media = chunk.get().getChunk().getMedia();
-            if (media.getWidth() != model.width()
-                    || media.getHeight() != model.height()
-                    || media.getFps() != model.fps()) {
-                throw new Refusal(
-                        Refusal.Kind.INVALID,
-                        "spec.from.session: session %s is of %d x %d pixels at %s frames/s, this pool's model %s generates %d x %d at %d; fork it in a pool of its model"
-                                .formatted(
-                                        from.getSessionUid(),
-                                        media.getWidth(),
-                                        media.getHeight(),
-                                        media.getFps(),
-                                        model.name(),
-                                        model.width(),
-                                        model.height(),
-                                        model.fps()));
-            }
+    private void checkSource(SessionSpec spec, ModelDescription model)
+            throws StoreException, UnknownChunkException {
+        Origin from = spec.getFrom();
+        MediaSegment media =
+                SessionLog.forkable(
+                                store, from.getSessionUid(), from.getChunk(), spec.getNamespace())
+                        .getMedia();
+        if (media.getWidth() != model.width()
+                || media.getHeight() != model.height()
+                || media.getFps() != model.fps()) {
+            throw new Refusal(
+                    Refusal.Kind.INVALID,
+                    "spec.from.session: session %s is of %d x %d pixels at %s frames/s, this pool's model %s generates %d x %d at %d; fork it in a pool of its model"
+                            .formatted(
+                                    from.getSessionUid(),
+                                    media.getWidth(),
+                                    media.getHeight(),
+                                    media.getFps(),
+                                    model.name(),
+                                    model.width(),
+                                    model.height(),
+                                    model.fps()));
         }
     }
 

@@ -130,7 +130,8 @@ class TimelineTest {
                         () ->
                                 new EngineGenerators(
                                         Engine.load(ModelFolder.of(of), EngineOptions.defaults()),
-                                        1),
+                                        1,
+                                        false),
                         Clock.systemUTC(),
                         new LoopListener() {
                             @Override
