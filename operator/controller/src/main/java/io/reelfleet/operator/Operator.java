@@ -36,6 +36,7 @@ import io.reelfleet.operator.workers.WorkerChannels;
 import io.reelfleet.operator.workers.WorkerLink;
 import io.reelfleet.operator.workers.WorkerProvider;
 import io.reelfleet.process.EndpointFile;
+import io.reelfleet.process.MonotonicClock;
 import io.reelfleet.process.Parent;
 import io.reelfleet.process.Ports;
 import io.reelfleet.process.StartupProblem;
@@ -72,6 +73,10 @@ public class Operator implements FleetAccess {
     private static final Duration WORKER_GRACE = Duration.ofSeconds(10);
 
     private final Clock clock = Clock.systemUTC();
+
+    /** The fleet's time: whoever sets this machine's clock makes no worker silent. */
+    private final Clock patience = new MonotonicClock();
+
     private final ExecutorService commands = Executors.newVirtualThreadPerTaskExecutor();
     private final ScheduledExecutorService timer =
             Executors.newSingleThreadScheduledExecutor(
@@ -171,7 +176,7 @@ public class Operator implements FleetAccess {
                                         provider,
                                         dialer,
                                         commands,
-                                        clock,
+                                        patience,
                                         () -> FleetLoop.randomName(random),
                                         listener,
                                         term,

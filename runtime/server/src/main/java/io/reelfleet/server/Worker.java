@@ -14,6 +14,7 @@ import io.reelfleet.migration.Retention;
 import io.reelfleet.migration.StoreException;
 import io.reelfleet.migration.StoreProbe;
 import io.reelfleet.migration.StoreUnsafeException;
+import io.reelfleet.process.MonotonicClock;
 import io.reelfleet.process.StartupProblem;
 import io.reelfleet.server.session.EngineGenerators;
 import io.reelfleet.server.session.Generators;

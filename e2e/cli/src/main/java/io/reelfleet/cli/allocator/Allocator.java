@@ -10,6 +10,7 @@ import io.reelfleet.api.allocator.v1.Fleet;
 import io.reelfleet.api.allocator.v1.IssueTokenRequest;
 import io.reelfleet.api.allocator.v1.IssueTokenResponse;
 import io.reelfleet.api.allocator.v1.ListSessionsResponse;
+import io.reelfleet.api.allocator.v1.MoveSessionRequest;
 import io.reelfleet.api.allocator.v1.OpenSessionRequest;
 import io.reelfleet.api.allocator.v1.OpenSessionResponse;
 import io.reelfleet.api.allocator.v1.Session;
@@ -114,6 +115,23 @@ public final class Allocator {
     /** Closes a session; its chunks stay in the store. */
     public void close(String uid) {
         send("DELETE", "/v1/sessions/" + uid, null, null);
+    }
+
+    /**
+     * Orders a live move.
+     *
+     * @param worker where to; empty for any
+     */
+    public Session move(String uid, String worker) {
+        MoveSessionRequest request = MoveSessionRequest.newBuilder().setWorker(worker).build();
+        return parse(
+                        send(
+                                "POST",
+                                "/v1/sessions/" + uid + "/move",
+                                print(request),
+                                "application/json"),
+                        Session.newBuilder())
+                .build();
     }
 
     /** A viewer's token. */

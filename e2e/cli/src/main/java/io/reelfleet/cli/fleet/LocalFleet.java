@@ -38,6 +38,28 @@ public final class LocalFleet implements AutoCloseable {
     private final String operatorUrl;
     private final String gatewayUrl;
     private Optional<Path> kubeconfig = Optional.empty();
+    private final Map<Piece, Start> starts = new java.util.EnumMap<>(Piece.class);
+
+    /** A part that this program starts itself. */
+    public enum Piece {
+        OPERATOR,
+        GATEWAY
+    }
+
+    private interface Start {
+        Part run() throws IOException;
+    }
+
+    /**
+     * What a fleet gets beside its usual settings.
+     *
+     * @param operator settings of the operator; they win
+     * @param environment variables of all parts
+     */
+    public record Extras(Map<String, String> operator, Map<String, String> environment) {
+        /** Nothing. */
+        public static final Extras NONE = new Extras(Map.of(), Map.of());
+    }
 
     /**
      * How to start one.
@@ -70,6 +92,11 @@ public final class LocalFleet implements AutoCloseable {
 
     /** Starts the parts and waits until they listen; when one fails, all are ended. */
     public static LocalFleet start(Settings settings) throws InterruptedException {
+        return start(settings, Extras.NONE);
+    }
+
+    /** As {@link #start(Settings)}, with settings beside the usual ones. */
+    public static LocalFleet start(Settings settings, Extras extras) throws InterruptedException {
         FleetFolder folder = settings.folder().create();
         int operatorPort = Ports.claim(settings.operatorPort(), "--api-port");
         int gatewayPort = Ports.claim(settings.gatewayPort(), "--port");
@@ -79,7 +106,7 @@ public final class LocalFleet implements AutoCloseable {
                         "https://127.0.0.1:" + operatorPort,
                         "http://127.0.0.1:" + gatewayPort);
         try {
-            fleet.startParts(settings, operatorPort, gatewayPort);
+            fleet.startParts(settings, extras, operatorPort, gatewayPort);
             return fleet;
         } catch (IOException e) {
             fleet.close();
@@ -92,7 +119,7 @@ public final class LocalFleet implements AutoCloseable {
         }
     }
 
-    private void startParts(Settings settings, int operatorPort, int gatewayPort)
+    private void startParts(Settings settings, Extras extras, int operatorPort, int gatewayPort)
             throws IOException, InterruptedException {
         Files.writeString(folder.pools(), settings.pool().yaml());
         FleetFolder.writePrivately(folder.apiToken(), ViewerKeys.randomToken() + "\n");
@@ -107,6 +134,8 @@ public final class LocalFleet implements AutoCloseable {
         if (settings.endWithThisProcess()) {
             environment.put("REELFLEET_PARENT_PID", Long.toString(ProcessHandle.current().pid()));
         }
+
+        environment.putAll(extras.environment());
 
         Map<String, String> operator = common();
         operator.put("reelfleet.tls.dir", folder.tls().resolve("operator").toString());
@@ -129,6 +158,7 @@ public final class LocalFleet implements AutoCloseable {
         operator.put("reelfleet.gateway.url", gatewayUrl);
         operator.put("reelfleet.tokens.key-file", keys.privateKey().toString());
         operator.put("reelfleet.api.token-file", folder.apiToken().toString());
+        operator.putAll(extras.operator());
         Map<String, String> operatorEnvironment = new LinkedHashMap<>(environment);
         if (settings.kube().isPresent()) {
             ApiServer server = ApiServer.start(settings.kube().get(), folder, kube);
@@ -136,14 +166,17 @@ public final class LocalFleet implements AutoCloseable {
                     Optional.of(server.install(settings.checkout().definitions(), folder.pools()));
             operatorEnvironment.put("KUBECONFIG", kubeconfig.orElseThrow().toString());
         }
-        parts.add(
-                Part.start(
-                        "operator",
-                        settings.checkout().operator(),
-                        384,
-                        operator,
-                        operatorEnvironment,
-                        folder));
+        starts.put(
+                Piece.OPERATOR,
+                () ->
+                        Part.start(
+                                "operator",
+                                settings.checkout().operator(),
+                                384,
+                                operator,
+                                operatorEnvironment,
+                                folder));
+        parts.add(starts.get(Piece.OPERATOR).run());
 
         Map<String, String> gateway = common();
         gateway.put("reelfleet.tls.dir", folder.tls().resolve("gateway").toString());
@@ -151,15 +184,24 @@ public final class LocalFleet implements AutoCloseable {
         gateway.put("reelfleet.tokens.public-key-file", keys.publicKey().toString());
         gateway.put("reelfleet.operator.endpoint", "127.0.0.1:" + operatorPort);
         gateway.put("reelfleet.api.token-file", folder.apiToken().toString());
-        parts.add(
-                Part.start(
-                        "gateway",
-                        settings.checkout().gateway(),
-                        256,
-                        gateway,
-                        environment,
-                        folder));
+        starts.put(
+                Piece.GATEWAY,
+                () ->
+                        Part.start(
+                                "gateway",
+                                settings.checkout().gateway(),
+                                256,
+                                gateway,
+                                environment,
+                                folder));
+        parts.add(starts.get(Piece.GATEWAY).run());
+        remember();
+        for (Part part : parts) {
+            part.awaitListening(START_LIMIT);
+        }
+    }
 
+    private void remember() {
         folder.remember(
                 new FleetFolder.Running(
                         parts.get(0).pid(),
@@ -168,8 +210,27 @@ public final class LocalFleet implements AutoCloseable {
                         operatorUrl,
                         gatewayUrl,
                         Instant.now().toString()));
-        for (Part part : parts) {
-            part.awaitListening(START_LIMIT);
+    }
+
+    /** The process of a part. */
+    public ProcessHandle process(Piece piece) {
+        return parts.get(piece.ordinal()).handle();
+    }
+
+    /** Starts a part again that has ended, with what it had, and waits until it listens. */
+    public void restart(Piece piece) throws InterruptedException {
+        try {
+            Part again = starts.get(piece).run();
+            parts.set(piece.ordinal(), again);
+            remember();
+            again.awaitListening(START_LIMIT);
+        } catch (IOException e) {
+            throw new Failure(
+                    "the "
+                            + piece.name().toLowerCase(java.util.Locale.ROOT)
+                            + " could not be started again: "
+                            + e.getMessage(),
+                    e);
         }
     }
 

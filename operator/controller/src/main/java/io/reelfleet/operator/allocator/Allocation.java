@@ -8,6 +8,7 @@ import io.reelfleet.api.allocator.v1.IssueTokenRequest;
 import io.reelfleet.api.allocator.v1.IssueTokenResponse;
 import io.reelfleet.api.allocator.v1.ListSessionsRequest;
 import io.reelfleet.api.allocator.v1.ListSessionsResponse;
+import io.reelfleet.api.allocator.v1.MoveSessionRequest;
 import io.reelfleet.api.allocator.v1.OpenSessionRequest;
 import io.reelfleet.api.allocator.v1.OpenSessionResponse;
 import io.reelfleet.api.allocator.v1.Session;
@@ -38,6 +39,9 @@ public interface Allocation {
 
     /** See AllocatorService.CloseSession. */
     CloseSessionResponse close(String authorization, CloseSessionRequest request);
+
+    /** See AllocatorService.MoveSession. */
+    Session move(String authorization, MoveSessionRequest request);
 
     /** See AllocatorService.IssueToken. */
     IssueTokenResponse token(String authorization, IssueTokenRequest request);

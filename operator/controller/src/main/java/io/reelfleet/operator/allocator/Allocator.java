@@ -11,6 +11,7 @@ import io.reelfleet.api.allocator.v1.IssueTokenRequest;
 import io.reelfleet.api.allocator.v1.IssueTokenResponse;
 import io.reelfleet.api.allocator.v1.ListSessionsRequest;
 import io.reelfleet.api.allocator.v1.ListSessionsResponse;
+import io.reelfleet.api.allocator.v1.MoveSessionRequest;
 import io.reelfleet.api.allocator.v1.OpenSessionRequest;
 import io.reelfleet.api.allocator.v1.OpenSessionResponse;
 import io.reelfleet.api.allocator.v1.Session;
@@ -369,6 +370,18 @@ public final class Allocator implements Allocation {
     }
 
     @Override
+    public Session move(String authorization, MoveSessionRequest request) {
+        Caller caller = enter(authorization);
+        SessionView view = find(request.getUid(), "", "");
+        gate.permit(caller, Gate.Verb.UPDATE, view.wish().spec().getNamespace());
+        SessionView moving =
+                await(
+                        fleets.move(view, request.getWorker())
+                                .orElseThrow(() -> noPool(view.wish().spec().getPool())));
+        return message(moving);
+    }
+
+    @Override
     public IssueTokenResponse token(String authorization, IssueTokenRequest request) {
         Caller caller = enter(authorization);
         SessionView view = find(request.getUid(), request.getName(), request.getNamespace());
@@ -458,6 +471,9 @@ public final class Allocator implements Allocation {
             Thread.currentThread().interrupt();
             throw refused(Status.Code.UNAVAILABLE, "the operator is ending; try again");
         } catch (ExecutionException | TimeoutException e) {
+            if (e.getCause() instanceof StatusRuntimeException refusal) {
+                throw refusal;
+            }
             throw refused(Status.Code.UNAVAILABLE, "the fleet loop does not answer; try again");
         }
     }

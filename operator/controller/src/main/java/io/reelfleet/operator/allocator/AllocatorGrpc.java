@@ -14,6 +14,7 @@ import io.reelfleet.api.allocator.v1.IssueTokenRequest;
 import io.reelfleet.api.allocator.v1.IssueTokenResponse;
 import io.reelfleet.api.allocator.v1.ListSessionsRequest;
 import io.reelfleet.api.allocator.v1.ListSessionsResponse;
+import io.reelfleet.api.allocator.v1.MoveSessionRequest;
 import io.reelfleet.api.allocator.v1.OpenSessionRequest;
 import io.reelfleet.api.allocator.v1.OpenSessionResponse;
 import io.reelfleet.api.allocator.v1.Session;
@@ -82,6 +83,12 @@ public class AllocatorGrpc extends AllocatorServiceGrpc.AllocatorServiceImplBase
     public void closeSession(
             CloseSessionRequest request, StreamObserver<CloseSessionResponse> observer) {
         answer(observer, (allocator, authorization) -> allocator.close(authorization, request));
+    }
+
+    @Override
+    @Blocking
+    public void moveSession(MoveSessionRequest request, StreamObserver<Session> observer) {
+        answer(observer, (allocator, authorization) -> allocator.move(authorization, request));
     }
 
     @Override

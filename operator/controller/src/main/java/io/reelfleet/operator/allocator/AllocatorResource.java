@@ -10,6 +10,7 @@ import io.reelfleet.api.allocator.v1.CloseSessionRequest;
 import io.reelfleet.api.allocator.v1.GetSessionRequest;
 import io.reelfleet.api.allocator.v1.IssueTokenRequest;
 import io.reelfleet.api.allocator.v1.ListSessionsRequest;
+import io.reelfleet.api.allocator.v1.MoveSessionRequest;
 import io.reelfleet.api.allocator.v1.OpenSessionRequest;
 import io.reelfleet.api.allocator.v1.UpdateSessionRequest;
 import io.reelfleet.operator.Operator;
@@ -121,6 +122,19 @@ public class AllocatorResource {
                                 .close(
                                         authorization,
                                         CloseSessionRequest.newBuilder().setUid(uid).build()));
+    }
+
+    /** Moves a session while it streams: a MoveSessionRequest, or nothing. */
+    @POST
+    @Path("/sessions/{uid}/move")
+    public Response move(@PathParam("uid") String uid, String body) {
+        return answer(
+                Response.Status.OK,
+                () -> {
+                    MoveSessionRequest.Builder request = MoveSessionRequest.newBuilder();
+                    merge(body, request);
+                    return operator.allocator().move(authorization, request.setUid(uid).build());
+                });
     }
 
     /** A viewer's token: an IssueTokenRequest, or nothing. */

@@ -16,6 +16,7 @@ import io.reelfleet.api.allocator.v1.IssueTokenRequest;
 import io.reelfleet.api.allocator.v1.IssueTokenResponse;
 import io.reelfleet.api.allocator.v1.ListSessionsRequest;
 import io.reelfleet.api.allocator.v1.ListSessionsResponse;
+import io.reelfleet.api.allocator.v1.MoveSessionRequest;
 import io.reelfleet.api.allocator.v1.OpenSessionRequest;
 import io.reelfleet.api.allocator.v1.OpenSessionResponse;
 import io.reelfleet.api.allocator.v1.Session;
@@ -136,6 +137,11 @@ public final class LeadersAllocator implements Allocation, AutoCloseable {
     @Override
     public CloseSessionResponse close(String authorization, CloseSessionRequest request) {
         return ask(authorization, leads -> leads.closeSession(request));
+    }
+
+    @Override
+    public Session move(String authorization, MoveSessionRequest request) {
+        return ask(authorization, leads -> leads.moveSession(request));
     }
 
     @Override

@@ -23,6 +23,10 @@ sealed interface FleetEvent {
     record SessionUnwanted(String uid, String reason, CompletableFuture<Void> reply)
             implements FleetEvent {}
 
+    /** Somebody wants the session moved, to that worker or (empty) to any. */
+    record MoveWanted(String uid, String worker, CompletableFuture<SessionView> reply)
+            implements FleetEvent {}
+
     /**
      * A worker reported; {@code link} tells a report of an older subscription from the current one.
      */

@@ -82,6 +82,9 @@ public final class FleetLoop {
     /** Finished sessions of the allocator stay readable for so long. */
     private static final long FINISHED_MILLIS = 600_000;
 
+    /** A loop that wakes so late has been kept from running. */
+    private static final long STALLED_MILLIS = 1_000;
+
     /** A command's answer may overtake a report that was made before it. */
     private static final long OVERTAKEN_MILLIS = 500;
 
@@ -108,6 +111,7 @@ public final class FleetLoop {
     private final Set<String> everSeen = new HashSet<>();
     private final Map<String, Long> stopped = new HashMap<>();
     private long startedAt;
+    private long steppedAt;
     private boolean rebuilding = true;
     private boolean listed;
     private boolean listing;
@@ -205,6 +209,18 @@ public final class FleetLoop {
         return reply;
     }
 
+    /**
+     * Posts that somebody wants a session moved while it streams. The future has it as it stands
+     * once the move is under way, or a {@link io.grpc.StatusRuntimeException} that says why not.
+     *
+     * @param worker where to; empty for the ready worker with the fewest sessions
+     */
+    public CompletableFuture<SessionView> move(String uid, String worker) {
+        CompletableFuture<SessionView> reply = new CompletableFuture<>();
+        mailbox.add(new FleetEvent.MoveWanted(uid, worker, reply));
+        return reply;
+    }
+
     /** Asks the provider for its workers soon: something about them has changed. */
     public void workersChanged() {
         mailbox.add(new FleetEvent.ListingFailed(null));
@@ -249,6 +265,10 @@ public final class FleetLoop {
         FleetEvent event = mailbox.poll(waitMillis, TimeUnit.MILLISECONDS);
         long now = clock.millis();
         boolean any = event != null;
+        if (steppedAt != 0 && now - steppedAt > STALLED_MILLIS) {
+            excuse(now - steppedAt, now);
+        }
+        steppedAt = now;
         while (event != null) {
             handle(event, now);
             event = mailbox.poll();
@@ -263,6 +283,21 @@ public final class FleetLoop {
             removal.complete(null);
         }
         return any;
+    }
+
+    /**
+     * This loop itself did not run for a while: the machine slept or swapped, or the process was
+     * stopped. What workers sent meanwhile may not have been read yet, so that time is nobody's
+     * silence.
+     */
+    private void excuse(long millis, long now) {
+        LOG.warnf(
+                "pool %s: this operator did not run for %.1f s; its workers' silence counts from now",
+                pool.name(), millis / 1000.0);
+        for (WorkerEntry w : workers.values()) {
+            w.heardAt = w.heardAt == 0 ? 0 : Math.min(now, w.heardAt + millis);
+            w.dialedAt = w.dialedAt == 0 ? 0 : Math.min(now, w.dialedAt + millis);
+        }
     }
 
     // ---- events
@@ -280,6 +315,7 @@ public final class FleetLoop {
             case FleetEvent.PoolRemoved(CompletableFuture<Void> done) -> remove(done, now);
             case FleetEvent.SessionWanted e -> want(e, now);
             case FleetEvent.SessionUnwanted e -> unwant(e);
+            case FleetEvent.MoveWanted e -> moveWanted(e);
             case FleetEvent.Reported e -> reported(e, now);
             case FleetEvent.Listed e -> listed(e, now);
             case FleetEvent.ListingFailed(String why) -> {
@@ -380,6 +416,64 @@ public final class FleetLoop {
         if (e.reply() != null) {
             replies.add(() -> e.reply().complete(null));
         }
+    }
+
+    private void moveWanted(FleetEvent.MoveWanted e) {
+        SessionEntry s = sessions.get(e.uid());
+        String problem = s == null ? "there is no session " + e.uid() : cannotMove(s);
+        WorkerEntry to = null;
+        if (problem == null) {
+            to = e.worker().isEmpty() ? emptiestBut(s.worker) : workers.get(e.worker());
+            if (to == null || to.phase() != WorkerSnapshot.Phase.READY) {
+                problem =
+                        e.worker().isEmpty()
+                                ? "no other worker of pool " + pool.name() + " is ready"
+                                : "worker " + e.worker() + " is not ready";
+            } else if (to.name.equals(s.worker)) {
+                problem = "it is on worker " + to.name + " already";
+            }
+        }
+        if (problem != null) {
+            e.reply()
+                    .completeExceptionally(
+                            Status.FAILED_PRECONDITION
+                                    .withDescription(
+                                            "session %s cannot be moved now: %s"
+                                                    .formatted(e.uid(), problem))
+                                    .asRuntimeException());
+            return;
+        }
+        LOG.infof(
+                "pool %s: session %s moves from worker %s to %s: somebody wants it",
+                pool.name(), s.uid, s.worker, to.name);
+        s.moveTo = to.name;
+        moveLive(s, Transport.TRANSPORT_DIRECT);
+        replies.add(() -> e.reply().complete(view.sessions().getOrDefault(s.uid, s.view)));
+    }
+
+    /** Why a session cannot be moved now; null when it can. */
+    private static String cannotMove(SessionEntry s) {
+        if (s.finished != null || s.closing != null) {
+            return "it has ended";
+        }
+        if (s.worker == null) {
+            return "no worker has it";
+        }
+        if (s.frozen) {
+            return "its worker is silent";
+        }
+        return s.busy() ? "another command is under way for it" : null;
+    }
+
+    private WorkerEntry emptiestBut(String worker) {
+        Map<String, Integer> held = new HashMap<>();
+        for (SessionEntry s : sessions.values()) {
+            held.merge(String.valueOf(s.moveTo == null ? s.worker : s.moveTo), 1, Integer::sum);
+        }
+        return workers.values().stream()
+                .filter(w -> w.phase() == WorkerSnapshot.Phase.READY && !w.name.equals(worker))
+                .min(java.util.Comparator.comparingInt(w -> held.getOrDefault(w.name, 0)))
+                .orElse(null);
     }
 
     // ---- reports

@@ -157,6 +157,15 @@ public final class Fleets {
                         .toArray(CompletableFuture[]::new));
     }
 
+    /**
+     * Posts that somebody wants a session moved; empty when its pool is gone. See {@link
+     * FleetLoop#move}.
+     */
+    public Optional<CompletableFuture<SessionView>> move(SessionView session, String worker) {
+        Running r = pools.get(session.wish().spec().getPool());
+        return r == null ? Optional.empty() : Optional.of(r.loop().move(session.uid(), worker));
+    }
+
     /** Asks all providers for their workers soon. */
     public void workersChanged(String pool) {
         Running r = pools.get(pool);

@@ -164,6 +164,23 @@ final class FleetLoopTest {
     }
 
     @Test
+    void anOperatorThatWasStoppedItselfTakesNobodyForSilent() throws Exception {
+        TestFleet fleet = new TestFleet(2, 2, 2);
+        fleet.loop.want(wish("s1"));
+        fleet.run(5);
+        TestFleet.Worker worker = fleet.workerOf("s1");
+
+        // What the workers said meanwhile has not been read when the loop wakes.
+        fleet.clock.millis += 60_000;
+        fleet.loop.step(0);
+        fleet.run(20);
+
+        assertThat(fleet.stopped).isEmpty();
+        assertThat(fleet.session("s1").worker()).isEqualTo(worker.name);
+        assertThat(fleet.session("s1").epoch()).isEqualTo(1);
+    }
+
+    @Test
     void aNewLeaderAdoptsWhatRunsAndMovesNothing() {
         TestFleet fleet = new TestFleet(2, 0, 3);
         fleet.loop.want(wish("s1"));

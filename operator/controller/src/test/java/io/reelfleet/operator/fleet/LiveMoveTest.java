@@ -5,6 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.reelfleet.operator.fleet.SessionView.Phase;
 import io.reelfleet.operator.fleet.TestFleet.Moving;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
 
 /** A worker must be emptied: its session moves live, or some other way when that cannot be. */
@@ -31,6 +34,29 @@ class LiveMoveTest {
         assertThat(first.commands).contains("start s1 1").noneMatch(c -> c.startsWith("release"));
         assertThat(fleet.workerOf("s1").commands).noneMatch(c -> c.startsWith("admit"));
         assertThat(fleet.loop.view().totals().migrations()).isEqualTo(1);
+    }
+
+    @Test
+    void movesWhenSomebodyWantsItAndSaysWhyItCannot() {
+        TestFleet fleet = emptying(Moving.WORKS);
+        String first = fleet.session("s1").worker();
+
+        CompletableFuture<SessionView> reply = fleet.loop.move("s1", "");
+        fleet.run(3);
+        assertThat(reply).isCompletedWithValueMatching(s -> s.reason().equals("Moving"));
+        assertThat(fleet.session("s1").worker()).isNotEmpty().isNotEqualTo(first);
+        assertThat(fleet.session("s1").epoch()).isEqualTo(2);
+
+        for (String to : List.of(fleet.session("s1").worker(), "shapes-nobody")) {
+            CompletableFuture<SessionView> refused = fleet.loop.move("s1", to);
+            fleet.run(1);
+            assertThat(refused)
+                    .isCompletedExceptionally()
+                    .failsWithin(Duration.ZERO)
+                    .withThrowableThat()
+                    .withMessageContaining("session s1 cannot be moved now: ")
+                    .withMessageContaining(to);
+        }
     }
 
     @Test

@@ -548,6 +548,7 @@ final class Moves {
                 home.owner()
                         .setSpec(coming.manifest.getSpec())
                         .setFingerprint(home.engine().fingerprint())
+                        .setMove(move.id())
                         .build();
         long chunk = coming.manifest.getPosition().getChunk() + coming.manifest.getReplayed();
         coming.writer.run(

@@ -1,4 +1,4 @@
-package io.reelfleet.server;
+package io.reelfleet.process;
 
 import java.time.Clock;
 import java.time.Instant;
@@ -7,9 +7,9 @@ import java.time.ZoneOffset;
 
 /**
  * Wall time as it was at start plus what has passed since: a clock that is set back makes no chunk
- * due twice.
+ * due twice, and one that is set forward makes nobody silent.
  */
-final class MonotonicClock extends Clock {
+public final class MonotonicClock extends Clock {
     private final Instant start = Instant.now();
     private final long startNanos = System.nanoTime();
 
