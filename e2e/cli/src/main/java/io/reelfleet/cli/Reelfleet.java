@@ -33,6 +33,7 @@ import picocli.CommandLine.Spec;
             ModelCommand.class,
             ReplayCommand.class,
             BenchCommand.class,
+            ChaosCommand.class,
             ImagesCommand.class,
         })
 public final class Reelfleet implements Runnable {
