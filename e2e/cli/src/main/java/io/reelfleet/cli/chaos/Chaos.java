@@ -77,7 +77,10 @@ public final class Chaos implements AutoCloseable {
     private final Oracle oracle = new Oracle(CHUNKS, WINDOW_CHUNKS);
     private final Path tls;
     private final List<List<Tensor>> undisturbed = new ArrayList<>();
-    private HttpClient http;
+    private final HttpClient http;
+
+    /** Device memory of a worker without sessions. */
+    private long weights;
 
     /** A session of a run. */
     private record Driven(
@@ -325,10 +328,25 @@ public final class Chaos implements AutoCloseable {
             s.viewer().close();
             close(s);
         }
+        // Weights count as used. A worker tells them once it has done something.
+        await(() -> equalWeights() > 0, LEAK_LIMIT);
+        weights = equalWeights();
         long left = leaked();
         if (left > 0) {
             throw new Failure(
                     left + " bytes of device memory are in use after undisturbed sessions");
+        }
+    }
+
+    /** What all workers hold without sessions; 0 while they differ. */
+    private long equalWeights() {
+        try {
+            List<Long> used =
+                    workers().stream().map(Worker::getDeviceBytesUsed).distinct().toList();
+            return used.size() == 1 ? used.getFirst() : 0;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return 0;
         }
     }
 
@@ -623,11 +641,14 @@ public final class Chaos implements AutoCloseable {
         }
     }
 
-    /** Device memory that is in use though no session is open. */
+    /** Device memory beside the weights that is in use though no session is open. */
     private long leaked() throws InterruptedException {
         long deadline = System.nanoTime() + LEAK_LIMIT.toNanos();
         while (true) {
-            long bytes = workers().stream().mapToLong(Worker::getDeviceBytesUsed).sum();
+            long bytes =
+                    workers().stream()
+                            .mapToLong(w -> Math.max(0, w.getDeviceBytesUsed() - weights))
+                            .sum();
             if (bytes == 0 || System.nanoTime() > deadline) {
                 return bytes;
             }

@@ -56,7 +56,7 @@ record Plan(long seed, List<Opened> sessions, List<Act> acts) {
 
     /** Draws a run. */
     static Plan draw(long seed, Set<Fault.Need> there) {
-        SplittableRandom random = new SplittableRandom(seed * 0x9E3779B97F4A7C15L + 1);
+        SplittableRandom random = new SplittableRandom(new SplittableRandom(seed).nextLong());
         List<Opened> sessions = new ArrayList<>();
         int count = 2 + random.nextInt(2);
         int first = random.nextInt(SCRIPTS);
@@ -82,7 +82,7 @@ record Plan(long seed, List<Opened> sessions, List<Act> acts) {
             boolean disk = fault == Fault.FULL_DISK || fault == Fault.STALLED_DISK;
             int hold = 0;
             if (fault.lasts()) {
-                boolean longer = random.nextInt(6) == 0 && !disk;
+                boolean longer = random.nextInt(9) == 0 && !disk;
                 hold = longer ? LONG_MILLIS : 80 + random.nextInt(disk ? 1_200 : 900);
             }
             int jump = 0;
