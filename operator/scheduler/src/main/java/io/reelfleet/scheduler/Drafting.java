@@ -764,10 +764,15 @@ final class Drafting {
                     }
                 }
                 case HOST -> {
-                    boolean may = fleet.active(s) && pool.migration() && moves < pool.maxMoves();
+                    boolean must = fleet.mustEmpty(w);
+                    boolean copied = (fleet.active(s) || must) && pool.migration();
+                    boolean may = copied && moves < pool.maxMoves();
                     int to = may ? roomiest(s) : NONE;
                     if (to != NONE && !fleet.demands(s)) {
                         moveTo(s, w, to);
+                    } else if (copied && must && !fleet.demands(s)) {
+                        // Whoever empties the worker knows how long that may wait.
+                        continue;
                     } else {
                         actions.add(new Action.Release(fleet.uid(s), fleet.workerName(w)));
                         decided[s] = decision;
@@ -797,8 +802,9 @@ final class Drafting {
 
     /** Whether a worker is given back although what it serves must wait then. */
     private boolean gives(int w) {
-        return pool.mode() == PoolSettings.Mode.MANUAL
-                || !fleet.mustEmpty(w) && Autoscaler.predicts(fleet);
+        // For one that goes for reasons from outside, another one is on its way.
+        return !fleet.mustEmpty(w)
+                && (pool.mode() == PoolSettings.Mode.MANUAL || Autoscaler.predicts(fleet));
     }
 
     /** The open worker with the most device memory left for an idle session, or none. */

@@ -350,7 +350,7 @@ public final class LeastLoadedPolicy implements Policy {
                                 decided.add(s.uid());
                                 moves++;
                                 take(to, s);
-                            } else if (moves < pool.maxMoves() && manualSurplus()) {
+                            } else if (moves < pool.maxMoves() && manualSurplus(from)) {
                                 actions.add(new Action.Release(s.uid(), from));
                             }
                         }
@@ -366,8 +366,8 @@ public final class LeastLoadedPolicy implements Policy {
             }
         }
 
-        private boolean manualSurplus() {
-            return pool.mode() == PoolSettings.Mode.MANUAL;
+        private boolean manualSurplus(String from) {
+            return pool.mode() == PoolSettings.Mode.MANUAL && !workers[index.get(from)].mustEmpty();
         }
 
         private boolean leaving(String worker) {

@@ -18,6 +18,7 @@ import java.util.Optional;
  */
 final class Shutdown {
     private static final Duration PATIENCE = Duration.ofSeconds(10);
+    private static final Duration FIRST = Duration.ofMillis(500);
     private static final ObjectMapper JSON = new ObjectMapper();
 
     private Shutdown() {}
@@ -96,6 +97,11 @@ final class Shutdown {
     private static void end(List<ProcessHandle> handles, Duration patience)
             throws InterruptedException {
         handles.forEach(ProcessHandle::destroy);
+        // A worker with sessions goes on after the first SIGTERM, for somebody to move them; the
+        // second says that nobody will.
+        if (!awaitEnd(handles, FIRST)) {
+            handles.stream().filter(Shutdown::lives).forEach(ProcessHandle::destroy);
+        }
         if (!awaitEnd(handles, patience)) {
             handles.forEach(ProcessHandle::destroyForcibly);
             awaitEnd(handles, patience);

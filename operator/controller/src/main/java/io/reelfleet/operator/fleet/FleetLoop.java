@@ -1,5 +1,6 @@
 package io.reelfleet.operator.fleet;
 
+import com.google.protobuf.Timestamp;
 import com.google.protobuf.util.Timestamps;
 import io.grpc.Status;
 import io.reelfleet.api.runtime.v1.AdmitRequest;
@@ -19,6 +20,7 @@ import io.reelfleet.api.session.v1.SessionState;
 import io.reelfleet.migration.protocol.Move;
 import io.reelfleet.migration.protocol.Outcome;
 import io.reelfleet.operator.fleet.SessionEntry.Verb;
+import io.reelfleet.operator.workers.Leaving;
 import io.reelfleet.operator.workers.ProvidedWorker;
 import io.reelfleet.operator.workers.WorkerLaunch;
 import io.reelfleet.operator.workers.WorkerLink;
@@ -40,6 +42,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -79,6 +82,9 @@ public final class FleetLoop {
     /** A report without a session that should be there may have crossed its admission. */
     private static final long MISSING_MILLIS = 2_000;
 
+    /** A worker that empties ends when it is given back. */
+    private static final long NO_DEADLINE = -1;
+
     /** Finished sessions of the allocator stay readable for so long. */
     private static final long FINISHED_MILLIS = 600_000;
 
@@ -108,6 +114,7 @@ public final class FleetLoop {
     private final Set<String> touched = new HashSet<>();
     private final LatencyWindow latency = new LatencyWindow();
     private final Backoff starts = new Backoff(1_000, 60_000);
+    private final RollingUpgrade upgrade = new RollingUpgrade();
     private final Set<String> everSeen = new HashSet<>();
     private final Map<String, Long> stopped = new HashMap<>();
     private long startedAt;
@@ -504,6 +511,7 @@ public final class FleetLoop {
         w.reported = r.getPhase();
         w.message = r.getMessage();
         w.deviceBytesUsed = r.getDeviceBytesUsed();
+        w.endsBy = r.hasEndsBy() ? instant(r.getEndsBy()) : null;
         Set<String> here = new HashSet<>();
         for (MoveReport move : r.getMovesList()) {
             moveReported(w, move, now);
@@ -521,6 +529,10 @@ public final class FleetLoop {
         for (ChunkStat c : r.getChunksList()) {
             chunk(w, c, now);
         }
+    }
+
+    private static Instant instant(Timestamp at) {
+        return Instant.ofEpochSecond(at.getSeconds(), at.getNanos());
     }
 
     private void phaseChanged(WorkerEntry w, WorkerReport r, long now) {
@@ -613,6 +625,8 @@ public final class FleetLoop {
             transition(s, r.getState());
         }
         s.nextChunk = Math.max(s.nextChunk, r.getNextChunk());
+        s.stateBytes = r.getStateBytes();
+        s.rebuildsExactly = r.getRebuildsExactly();
         if (s.deaths > 0 && s.nextChunk >= s.admittedAtChunk + CHUNKS_OF_TRUST) {
             s.deaths = 0;
         }
@@ -736,7 +750,9 @@ public final class FleetLoop {
                     giveBack(w, now);
                 }
             }
-            w.mustEmpty = p.mustEmpty();
+            w.provided = p.leaving();
+            w.node = p.node();
+            w.image = p.image();
             if (p.endpoint() != null && w.endpoint == null && !w.stopping) {
                 dial(w, p.endpoint(), now);
             }
@@ -825,6 +841,10 @@ public final class FleetLoop {
         w.stopping = true;
         finishedWorkerSeconds += seconds(w, now);
         if (w.link != null) {
+            if (sessions.values().stream().anyMatch(s -> w.name.equals(s.worker))) {
+                // SIGTERM alone would let it go on for its grace.
+                drain(w, "end", 0);
+            }
             w.link.close();
             w.link = null;
         }
@@ -832,7 +852,8 @@ public final class FleetLoop {
 
     /** The worker is no more, or is taken to be no more: what it had is recovered elsewhere. */
     private void gone(WorkerEntry w, String why, long now) {
-        boolean expected = w.stopping;
+        boolean empty = sessions.values().stream().noneMatch(s -> w.name.equals(s.worker));
+        boolean expected = w.stopping || w.leaving() != null && empty;
         boolean neverReady = w.readyAt == 0;
         giveBack(w, now);
         workers.remove(w.name);
@@ -865,7 +886,7 @@ public final class FleetLoop {
                 continue;
             }
             boolean suspect =
-                    !w.draining
+                    !w.emptying()
                             && s.verb != Verb.RELEASE
                             && (s.state == SessionState.SESSION_STATE_RUNNING
                                     || s.state == SessionState.SESSION_STATE_LOADING
@@ -979,6 +1000,8 @@ public final class FleetLoop {
         for (SessionEntry s : sessions.values()) {
             s.frozen &= anyUnknown;
         }
+        empty(now);
+        replaceOld(now);
         FleetSnapshot snapshot = snapshot(now);
         double interval = snapshot.pool().chunkIntervalMillis() / 1000.0;
         Plan next = deciding.decide(pool, snapshot, chunks * interval, late * interval);
@@ -996,6 +1019,54 @@ public final class FleetLoop {
         plan = next;
         for (Action action : next.actions()) {
             carryOut(action, now);
+        }
+    }
+
+    /** Sessions leave workers that empty, in their turn; see {@link Drain}. */
+    private void empty(long now) {
+        for (WorkerEntry w : workers.values()) {
+            Leaving leaving = w.stopping ? null : w.leaving();
+            if (leaving == null || w.announced) {
+                continue;
+            }
+            w.announced = true;
+            w.lastLeftAt = now;
+            w.message = leaving.sentence();
+            LOG.infof(
+                    "pool %s: worker %s is to be emptied (%s): %s%s",
+                    pool.name(),
+                    w.name,
+                    leaving.reason().title(),
+                    leaving.sentence(),
+                    leaving.deadline() == null ? "" : "; it ends by " + leaving.deadline());
+            happened(
+                    null,
+                    false,
+                    leaving.reason().title(),
+                    "worker " + w.name + " is emptied: " + leaving.sentence());
+        }
+        Drain.Step step = Drain.look(workers.values(), sessions.values(), now);
+        for (SessionEntry s : step.drop()) {
+            LOG.infof(
+                    "pool %s: session %s leaves worker %s for the store: the worker is emptied",
+                    pool.name(), s.uid, s.worker);
+            order(s, Verb.RELEASE);
+        }
+        step.giveBack().forEach(w -> giveBack(w, now));
+    }
+
+    /** Workers of an old image are replaced one by one; see {@link RollingUpgrade}. */
+    private void replaceOld(long now) {
+        switch (upgrade.look(workers, provider.image(pool.spec()), now)) {
+            case RollingUpgrade.Step.Wait w -> {}
+            case RollingUpgrade.Step.Start s -> {
+                if (starts.ready(now)) {
+                    request("it takes the place of one of an old image", now)
+                            .ifPresent(upgrade::started);
+                }
+            }
+            case RollingUpgrade.Step.Replace(WorkerEntry old) -> old.replaced = true;
+            case RollingUpgrade.Step.GiveBack(WorkerEntry useless) -> giveBack(useless, now);
         }
     }
 
@@ -1022,16 +1093,21 @@ public final class FleetLoop {
                 boolean occupied = w.occupied;
                 commands.execute(() -> provider.occupied(pool.name(), name, occupied));
             }
+            if (upgrade.hides(w)) {
+                continue;
+            }
             seen.add(
                     new WorkerSnapshot(
                             w.name,
                             w.phase(),
-                            w.mustEmpty,
+                            w.leaving() != null,
                             w.hello.getDeviceBytesLimit(),
                             w.hello.getSessionBytes(),
                             w.requestedAt,
                             w.readyAt,
                             w.emptySince,
+                            0,
+                            w.node,
                             0));
         }
         List<SessionSnapshot> known = new ArrayList<>();
@@ -1064,7 +1140,7 @@ public final class FleetLoop {
                             s.waitingSince,
                             s.idleSince,
                             place(s),
-                            s.busy() || s.frozen || !s.retry.ready(now),
+                            s.busy() || s.frozen || s.heldBack || !s.retry.ready(now),
                             s.alone()));
         }
         return new FleetSnapshot(now, poolSettings(), seen, known, DemandHistory.none());
@@ -1127,8 +1203,14 @@ public final class FleetLoop {
             }
             case Action.RequestWorkers(int count) -> request(count, now);
             case Action.DrainWorker(String worker) -> {
-                LOG.infof("pool %s: worker %s is drained: %s", pool.name(), worker, plan.reason());
-                workers.get(worker).draining = true;
+                WorkerEntry w = workers.get(worker);
+                if (w.leaving() == null) {
+                    LOG.infof(
+                            "pool %s: worker %s is drained: %s",
+                            pool.name(), worker, plan.reason());
+                }
+                w.draining = true;
+                w.lastLeftAt = now;
             }
             case Action.ReleaseWorker(String worker) -> {
                 LOG.infof("pool %s: worker %s is given back", pool.name(), worker);
@@ -1142,33 +1224,45 @@ public final class FleetLoop {
             return;
         }
         for (int i = 0; i < count; i++) {
-            String name = pool.shortName() + "-" + randomName.get();
-            if (!everSeen.add(name)) {
-                continue;
-            }
-            LOG.infof("pool %s: worker %s is requested: %s", pool.name(), name, plan.reason());
-            workers.put(name, new WorkerEntry(name, now, false));
-            Map<String, String> config = new LinkedHashMap<>(pool.workerSettings());
-            config.put("reelfleet.worker.name", name);
-            config.put("reelfleet.worker.pool", pool.name());
-            WorkerLaunch launch =
-                    new WorkerLaunch(name, pool.name(), pool.uid(), config, pool.spec());
-            commands.execute(
-                    () -> {
-                        try {
-                            provider.start(launch);
-                            mailbox.add(new FleetEvent.StartAnswered(name, null));
-                        } catch (WorkerStartException e) {
-                            mailbox.add(new FleetEvent.StartAnswered(name, e.getMessage()));
-                        } catch (RuntimeException e) {
-                            LOG.debugf(e, "worker %s", name);
-                            mailbox.add(
-                                    new FleetEvent.StartAnswered(
-                                            name,
-                                            "the worker cannot be started: " + e.getMessage()));
-                        }
-                    });
+            request(plan.reason(), now);
         }
+    }
+
+    /** The name of the worker that was asked for, if its name was free. */
+    private Optional<String> request(String reason, long now) {
+        String name = pool.shortName() + "-" + randomName.get();
+        if (!everSeen.add(name)) {
+            return Optional.empty();
+        }
+        LOG.infof("pool %s: worker %s is requested: %s", pool.name(), name, reason);
+        workers.put(name, new WorkerEntry(name, now, false));
+        Map<String, String> config = new LinkedHashMap<>(pool.workerSettings());
+        config.put("reelfleet.worker.name", name);
+        config.put("reelfleet.worker.pool", pool.name());
+        config.putIfAbsent(
+                "reelfleet.worker.grace",
+                Grace.of(pool.settings(), sessionBytes()).toSeconds() + "s");
+        WorkerLaunch launch = new WorkerLaunch(name, pool.name(), pool.uid(), config, pool.spec());
+        commands.execute(
+                () -> {
+                    try {
+                        provider.start(launch);
+                        mailbox.add(new FleetEvent.StartAnswered(name, null));
+                    } catch (WorkerStartException e) {
+                        mailbox.add(new FleetEvent.StartAnswered(name, e.getMessage()));
+                    } catch (RuntimeException e) {
+                        LOG.debugf(e, "worker %s", name);
+                        mailbox.add(
+                                new FleetEvent.StartAnswered(
+                                        name, "the worker cannot be started: " + e.getMessage()));
+                    }
+                });
+        return Optional.of(name);
+    }
+
+    /** What workers have told of the state of one session; 0 while none has. */
+    private long sessionBytes() {
+        return workers.values().stream().mapToLong(w -> w.hello.getSessionBytes()).max().orElse(0);
     }
 
     private void stop(String name, long now) {
@@ -1237,7 +1331,7 @@ public final class FleetLoop {
             }
             if (w.draining && !w.drainSent && w.link != null && w.drain.ready(now)) {
                 w.drainSent = true;
-                drain(w);
+                drain(w, "drain", NO_DEADLINE);
             }
         }
     }
@@ -1255,18 +1349,17 @@ public final class FleetLoop {
         }
     }
 
-    private void drain(WorkerEntry w) {
-        DrainRequest request =
+    private void drain(WorkerEntry w, String id, long graceSeconds) {
+        DrainRequest.Builder request =
                 DrainRequest.newBuilder()
                         .setTerm(term)
-                        .setRequestId("t" + term + "-drain-" + w.name)
-                        .setGrace(
-                                com.google.protobuf.Duration.newBuilder()
-                                        .setSeconds(settings.drainGraceSeconds()))
-                        .build();
+                        .setRequestId("t" + term + "-" + id + "-" + w.name);
+        if (graceSeconds != NO_DEADLINE) {
+            request.setGrace(com.google.protobuf.Duration.newBuilder().setSeconds(graceSeconds));
+        }
         String name = w.name;
         WorkerLink link = w.link;
-        call(() -> link.drain(request))
+        call(() -> link.drain(request.build()))
                 .whenComplete(
                         (ok, failure) ->
                                 mailbox.add(new FleetEvent.DrainAnswered(name, cause(failure))));
@@ -1565,6 +1658,10 @@ public final class FleetLoop {
                         "pool %s: session %s has moved to worker %s with epoch %d",
                         pool.name(), s.uid, live.move.target(), live.move.epoch());
                 s.worker = live.move.target();
+                WorkerEntry left = workers.get(live.move.source());
+                if (left != null) {
+                    left.lastLeftAt = now;
+                }
                 s.epoch = Math.max(s.epoch, live.move.epoch());
                 s.admittedAtChunk = s.nextChunk;
                 s.message = "";

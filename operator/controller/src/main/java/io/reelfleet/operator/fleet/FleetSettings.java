@@ -11,18 +11,13 @@ import java.time.Duration;
  *     frozen
  * @param fenceMillis a worker that has not reported for so long is given up and its sessions go
  *     elsewhere
- * @param drainGraceSeconds how long a worker that drains may take
  */
 public record FleetSettings(
-        long tickMillis,
-        long barrierMillis,
-        long silentMillis,
-        long fenceMillis,
-        long drainGraceSeconds) {
+        long tickMillis, long barrierMillis, long silentMillis, long fenceMillis) {
 
     /** Reports come each second; the barrier is the design's 5 s. */
     public static FleetSettings of(Duration workerTimeout) {
         long fence = Math.max(workerTimeout.toMillis(), 1_000);
-        return new FleetSettings(100, 5_000, Math.min(3_000, fence / 2), fence, 60);
+        return new FleetSettings(100, 5_000, Math.min(3_000, fence / 2), fence);
     }
 }

@@ -36,6 +36,14 @@ final class SessionEntry {
     SessionState state = SessionState.SESSION_STATE_UNSPECIFIED;
     boolean wantsChunks = true;
     long nextChunk;
+    long stateBytes;
+
+    /** Its log gives the same bits as the state on its worker. */
+    boolean rebuildsExactly;
+
+    /** Its worker empties, and its turn to leave has not come. */
+    boolean heldBack;
+
     String message = "";
     long waitingSince;
     long idleSince;

@@ -2,8 +2,10 @@ package io.reelfleet.operator.fleet;
 
 import io.reelfleet.api.runtime.v1.Hello;
 import io.reelfleet.api.runtime.v1.WorkerPhase;
+import io.reelfleet.operator.workers.Leaving;
 import io.reelfleet.operator.workers.WorkerLink;
 import io.reelfleet.scheduler.WorkerSnapshot;
+import java.time.Instant;
 import java.util.HashSet;
 import java.util.Set;
 
@@ -36,7 +38,24 @@ final class WorkerEntry {
     long readyAt;
     long emptySince;
     boolean unknown;
-    boolean mustEmpty;
+
+    /** Its provider means to take it away; null when not. */
+    Leaving provided;
+
+    /** It has said itself that it ends then; null when not. */
+    Instant endsBy;
+
+    /** A worker of a newer image has taken its place. */
+    boolean replaced;
+
+    /** It has been said that it is to be emptied. */
+    boolean announced;
+
+    /** While it empties: when the last session left it, or when it began to. */
+    long lastLeftAt;
+
+    String node = "";
+    String image = "";
 
     /** The policy wants it empty. */
     boolean draining;
@@ -60,6 +79,28 @@ final class WorkerEntry {
         this.name = name;
         this.requestedAt = requestedAt;
         this.found = found;
+    }
+
+    /** Why it will be taken away, the most urgent reason; null when it will not. */
+    Leaving leaving() {
+        if (endsBy != null) {
+            return new Leaving(
+                    Leaving.Reason.TOLD_TO_END, "it has been told to end (SIGTERM)", endsBy);
+        }
+        if (provided != null) {
+            return provided;
+        }
+        return replaced
+                ? new Leaving(
+                        Leaving.Reason.OLD_IMAGE,
+                        "the pool's image is not " + image + " any more",
+                        null)
+                : null;
+    }
+
+    /** Whether its sessions are to leave. */
+    boolean emptying() {
+        return leaving() != null || phase() == WorkerSnapshot.Phase.DRAINING;
     }
 
     WorkerSnapshot.Phase phase() {

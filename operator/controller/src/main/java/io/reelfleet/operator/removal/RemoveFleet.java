@@ -27,6 +27,8 @@ public final class RemoveFleet {
 
     private final KubernetesClient client;
     private final String namespace;
+    private static final long GRACE_SECONDS = 5;
+
     private final String instance;
     private final List<String> watched;
 
@@ -118,7 +120,8 @@ public final class RemoveFleet {
 
     void removeWorkers() {
         int count = workers().size();
-        selections().forEach(FilterWatchListDeletable::delete);
+        // No operator is left that could move their sessions, so nothing is gained by a long grace.
+        selections().forEach(s -> s.withGracePeriod(GRACE_SECONDS).delete());
         await("the worker pods to end", () -> workers().isEmpty());
         System.out.println("worker pods that have ended: " + count);
     }

@@ -21,6 +21,7 @@ import io.fabric8.kubernetes.client.dsl.base.PatchContext;
 import io.fabric8.kubernetes.client.dsl.base.PatchType;
 import io.fabric8.kubernetes.client.informers.ResourceEventHandler;
 import io.fabric8.kubernetes.client.informers.SharedIndexInformer;
+import io.reelfleet.crds.Durations;
 import io.reelfleet.crds.GPUPoolSpec;
 import java.net.HttpURLConnection;
 import java.time.Clock;
@@ -31,6 +32,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
@@ -59,8 +61,13 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
      */
     private static final String AUTHORITY = "reelfleet.io/authority";
 
+    /** Annotation with the image that the worker was started with, as it was asked for. */
+    private static final String IMAGE = "reelfleet.io/image";
+
     private static final String MANAGED_BY = "app.kubernetes.io/managed-by";
     private static final String OPERATOR = "reelfleet-operator";
+    private static final String GRACE = "reelfleet.worker.grace";
+    private static final long USUAL_GRACE_SECONDS = 30;
     private static final String CONTAINER = "worker";
     private static final int PORT = 9090;
     private static final int MANAGEMENT_PORT = 9000;
@@ -290,8 +297,10 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
                                         key.substring(slash + 1),
                                         null,
                                         Instant.ofEpochMilli(at),
-                                        false,
-                                        null));
+                                        null,
+                                        null,
+                                        "",
+                                        ""));
                     }
                 });
         return there;
@@ -306,15 +315,57 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
         return end != null && now - Instant.parse(end).toEpochMilli() > UNREACHABLE_MILLIS;
     }
 
-    private static ProvidedWorker provided(Pod pod) {
+    private ProvidedWorker provided(Pod pod) {
         String ip = pod.getStatus() == null ? null : pod.getStatus().getPodIP();
         boolean running = pod.getStatus() != null && "Running".equals(pod.getStatus().getPhase());
         return new ProvidedWorker(
                 pod.getMetadata().getName(),
                 running && ip != null && !ip.isEmpty() ? host(ip) + ":" + port(pod) : null,
                 Instant.parse(pod.getMetadata().getCreationTimestamp()),
-                pod.getMetadata().getDeletionTimestamp() != null,
-                problem(pod));
+                leaving(pod),
+                problem(pod),
+                Objects.requireNonNullElse(pod.getSpec().getNodeName(), ""),
+                image(pod));
+    }
+
+    private Leaving leaving(Pod pod) {
+        String end = pod.getMetadata().getDeletionTimestamp();
+        if (end != null) {
+            return new Leaving(
+                    Leaving.Reason.TOLD_TO_END, "its pod is being deleted", Instant.parse(end));
+        }
+        return null;
+    }
+
+    /** As it was asked for: what an admission webhook made of it since is not ours to compare. */
+    private static String image(Pod pod) {
+        String asked =
+                pod.getMetadata().getAnnotations() == null
+                        ? null
+                        : pod.getMetadata().getAnnotations().get(IMAGE);
+        return asked != null
+                ? asked
+                : pod.getSpec().getContainers().stream()
+                        .filter(c -> CONTAINER.equals(c.getName()))
+                        .map(Container::getImage)
+                        .findFirst()
+                        .orElse("");
+    }
+
+    @Override
+    public String image(GPUPoolSpec spec) {
+        PodTemplateSpec template = spec.runtime().podTemplate();
+        Optional<String> given =
+                template == null || template.getSpec() == null
+                        ? Optional.empty()
+                        : template.getSpec().getContainers().stream()
+                                .filter(c -> CONTAINER.equals(c.getName()))
+                                .map(Container::getImage)
+                                .filter(Objects::nonNull)
+                                .findFirst();
+        return given.or(() -> Optional.ofNullable(spec.runtime().image()))
+                .or(common::image)
+                .orElse("");
     }
 
     private static String host(String ip) {
@@ -383,8 +434,8 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
                     "spec.runtime.gpusPerPod is %d: pods of several workers are not supported yet; write 1"
                             .formatted(runtime.gpusPerPod()));
         }
-        String image = runtime.image() != null ? runtime.image() : common.image().orElse(null);
-        if (image == null) {
+        String image = image(launch.spec());
+        if (image.isEmpty()) {
             throw new WorkerStartException(
                     "spec.runtime.image: the pool names no image and the operator has no default; write one");
         }
@@ -405,6 +456,7 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
         labels.put(POOL, launch.poolName());
         // Only so does a pod of any namespace get it without a further object there.
         common.authorityPem().get().ifPresent(pem -> annotations.put(AUTHORITY, pem));
+        annotations.put(IMAGE, image);
         PodSpec spec = template.getSpec() == null ? new PodSpec() : template.getSpec();
         Container given =
                 spec.getContainers().stream()
@@ -412,7 +464,7 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
                         .findFirst()
                         .orElse(new Container());
         List<Container> containers = new ArrayList<>();
-        containers.add(container(launch, runtime, given, image));
+        containers.add(container(launch, runtime, spec, given, image));
         spec.getContainers().stream()
                 .filter(c -> !CONTAINER.equals(c.getName()))
                 .forEach(containers::add);
@@ -422,7 +474,7 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
                         .withName(launch.name())
                         .withNamespace(launch.namespace())
                         .withLabels(labels)
-                        .withAnnotations(annotations.isEmpty() ? null : annotations)
+                        .withAnnotations(annotations)
                         .endMetadata()
                         .withSpec(spec)
                         .editSpec()
@@ -462,9 +514,7 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
                     .withServiceAccountName(common.serviceAccount().orElse("default"))
                     .endSpec();
         }
-        if (spec.getTerminationGracePeriodSeconds() == null) {
-            pod.editSpec().withTerminationGracePeriodSeconds(30L).endSpec();
-        }
+        pod.editSpec().withTerminationGracePeriodSeconds(graceSeconds(launch, spec)).endSpec();
         if (spec.getImagePullSecrets() == null || spec.getImagePullSecrets().isEmpty()) {
             pod.editSpec()
                     .withImagePullSecrets(
@@ -474,10 +524,25 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
         return pod.build();
     }
 
+    /** The pool's own figure, else the one that follows from its sessions. */
+    private static long graceSeconds(WorkerLaunch launch, PodSpec spec) {
+        Long own = spec.getTerminationGracePeriodSeconds();
+        String follows = launch.settings().get(GRACE);
+        return own != null
+                ? own
+                : follows == null ? USUAL_GRACE_SECONDS : Durations.parse(follows).toSeconds();
+    }
+
     private Container container(
-            WorkerLaunch launch, GPUPoolSpec.Runtime runtime, Container given, String image) {
+            WorkerLaunch launch,
+            GPUPoolSpec.Runtime runtime,
+            PodSpec spec,
+            Container given,
+            String image) {
         List<EnvVar> env = new ArrayList<>();
-        launch.settings().forEach((key, value) -> env.add(variable(key, value)));
+        Map<String, String> settings = new LinkedHashMap<>(launch.settings());
+        settings.put(GRACE, graceSeconds(launch, spec) + "s");
+        settings.forEach((key, value) -> env.add(variable(key, value)));
         common.environment().forEach((key, value) -> env.add(variable(key, value)));
         env.add(variable("reelfleet.listen-host", "0.0.0.0"));
         env.add(
@@ -519,7 +584,7 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
         ContainerBuilder container =
                 new ContainerBuilder(given)
                         .withName(CONTAINER)
-                        .withImage(given.getImage() == null ? image : given.getImage())
+                        .withImage(image)
                         .withImagePullPolicy(
                                 given.getImagePullPolicy() == null
                                         ? common.pullPolicy()

@@ -154,8 +154,11 @@ public final class ProcessWorkers implements WorkerProvider {
         forget(worker);
     }
 
+    /**
+     * SIGTERM, and again: a worker that still has sessions goes on after the first one, so that
+     * somebody may move them, and ends at the second. Who stops it here means it.
+     */
     private void end(ProcessHandle process) {
-        process.destroy();
         try {
             awaitEnd(process, grace);
             if (lives(process)) {
@@ -172,8 +175,9 @@ public final class ProcessWorkers implements WorkerProvider {
             throws InterruptedException {
         long until = System.nanoTime() + limit.toNanos();
         while (lives(process) && System.nanoTime() < until) {
+            process.destroy();
             try {
-                process.onExit().get(100, TimeUnit.MILLISECONDS);
+                process.onExit().get(250, TimeUnit.MILLISECONDS);
             } catch (TimeoutException e) {
                 // A process that an earlier operator left behind ends as a zombie, which onExit
                 // does not see.
@@ -221,8 +225,10 @@ public final class ProcessWorkers implements WorkerProvider {
                                             + ":"
                                             + endpoint.path("port").asInt(),
                             Instant.parse(launch.path("requested_at").asText()),
-                            false,
-                            null));
+                            null,
+                            null,
+                            "",
+                            ""));
         }
         return there;
     }

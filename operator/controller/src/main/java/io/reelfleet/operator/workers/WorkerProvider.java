@@ -1,5 +1,6 @@
 package io.reelfleet.operator.workers;
 
+import io.reelfleet.crds.GPUPoolSpec;
 import java.util.List;
 
 /**
@@ -30,6 +31,15 @@ public interface WorkerProvider {
      * @param pool {@code namespace/name}
      */
     List<ProvidedWorker> list(String pool);
+
+    /**
+     * The image that a worker would be started with now; empty where workers have none.
+     *
+     * @param spec of the pool
+     */
+    default String image(GPUPoolSpec spec) {
+        return "";
+    }
 
     /** Says which workers hold sessions, for providers that protect those from eviction. */
     default void occupied(String pool, String worker, boolean occupied) {}

@@ -1,5 +1,6 @@
 package io.reelfleet.operator.fleet;
 
+import com.google.protobuf.util.Timestamps;
 import io.grpc.Status;
 import io.reelfleet.api.runtime.v1.AdmitRequest;
 import io.reelfleet.api.runtime.v1.AdmitResponse;
@@ -25,6 +26,8 @@ import io.reelfleet.api.runtime.v1.WorkerReport;
 import io.reelfleet.api.session.v1.Control;
 import io.reelfleet.api.session.v1.SessionSpec;
 import io.reelfleet.api.session.v1.SessionState;
+import io.reelfleet.crds.GPUPoolSpec;
+import io.reelfleet.operator.workers.Leaving;
 import io.reelfleet.operator.workers.ProvidedWorker;
 import io.reelfleet.operator.workers.WorkerLaunch;
 import io.reelfleet.operator.workers.WorkerLink;
@@ -76,6 +79,7 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
         SessionState state = SessionState.SESSION_STATE_RUNNING;
         long nextChunk;
         boolean active = true;
+        boolean rebuildsExactly;
     }
 
     /** A worker that does what it is told. */
@@ -92,7 +96,16 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
         /** Its pod has been told to end. */
         boolean terminating;
 
+        /** Somebody means to take it away. */
+        Leaving leaving;
+
+        /** It has got SIGTERM. */
+        Instant endsBy;
+
+        String image = TestFleet.this.image;
+
         boolean fatal;
+        boolean bad = imageIsBad;
         Status refusal;
 
         /** Of its moves, all reported each time. */
@@ -109,6 +122,7 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
         void live() {
             if (phase == WorkerPhase.WORKER_PHASE_LOADING
                     && message.isEmpty()
+                    && !bad
                     && clock.millis - bornAt >= START_UP_MILLIS) {
                 phase = WorkerPhase.WORKER_PHASE_READY;
             }
@@ -151,8 +165,12 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
                                         .setEpoch(h.epoch)
                                         .setState(h.state)
                                         .setActive(h.active)
+                                        .setRebuildsExactly(h.rebuildsExactly)
                                         .setNextChunk(h.nextChunk));
                     });
+            if (endsBy != null) {
+                r.setEndsBy(Timestamps.fromMillis(endsBy.toEpochMilli()));
+            }
             reports.accept(r.addAllMoves(moves).build());
         }
 
@@ -371,9 +389,20 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
 
     final List<FleetListener.Occurrence> occurrences = new ArrayList<>();
     final List<String> stopped = new ArrayList<>();
+
+    /** What workers were labelled with, and when they were stopped. */
+    List<String> labels = new ArrayList<>();
+
     boolean deposed;
     String startProblem;
     boolean nextIsFatal;
+
+    /** Of workers that start from now on; empty: workers have none. */
+    String image = "";
+
+    /** Workers that start from now on do not come up. */
+    boolean imageIsBad;
+
     private int names;
     FleetLoop loop;
     PoolDefinition pool;
@@ -404,7 +433,7 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
     FleetLoop newLoop(long term) {
         return new FleetLoop(
                 pool,
-                new FleetSettings(100, 5_000, 3_000, 15_000, 60),
+                new FleetSettings(100, 5_000, 3_000, 15_000),
                 new Deciding(DecisionRecorder.NONE),
                 this,
                 this,
@@ -495,8 +524,19 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
     }
 
     @Override
+    public void occupied(String labelledPool, String worker, boolean occupied) {
+        labels.add(worker + (occupied ? " occupied" : " free"));
+    }
+
+    @Override
+    public String image(GPUPoolSpec spec) {
+        return image;
+    }
+
+    @Override
     public void stop(String stoppedPool, String worker) {
         stopped.add(worker);
+        labels.add(worker + " stopped");
         Worker w = workers.remove(worker);
         if (w != null) {
             w.mute = true;
@@ -512,8 +552,15 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
                                         w.name,
                                         w.name,
                                         Instant.ofEpochMilli(w.bornAt),
-                                        w.terminating,
-                                        null))
+                                        w.terminating
+                                                ? new Leaving(
+                                                        Leaving.Reason.TOLD_TO_END,
+                                                        "its pod is being deleted",
+                                                        null)
+                                                : w.leaving,
+                                        null,
+                                        "",
+                                        w.image))
                 .toList();
     }
 
