@@ -11,6 +11,7 @@ import io.reelfleet.operator.allocator.Gate;
 import io.reelfleet.operator.allocator.LeadersAllocator;
 import io.reelfleet.operator.allocator.SessionRegistry;
 import io.reelfleet.operator.allocator.TokenFileGate;
+import io.reelfleet.operator.eviction.EvictionWebhook;
 import io.reelfleet.operator.fleet.Deciding;
 import io.reelfleet.operator.fleet.FleetListener;
 import io.reelfleet.operator.fleet.FleetLoop;
@@ -100,6 +101,7 @@ public class Operator implements FleetAccess {
     private Leadership leadership;
     private ProcessWorkers processes;
     private SessionRegistry registry;
+    private volatile Optional<EvictionWebhook> evictions = Optional.empty();
 
     /** The allocator, which a standby only leads to; refuses while the operator starts. */
     public Allocation allocator() {
@@ -116,6 +118,11 @@ public class Operator implements FleetAccess {
                     .asRuntimeException();
         }
         return a;
+    }
+
+    /** Who is asked before pods are evicted; empty where nobody is. */
+    public Optional<EvictionWebhook> evictions() {
+        return evictions;
     }
 
     /** What the process should end with. */
@@ -158,6 +165,15 @@ public class Operator implements FleetAccess {
         settings = Settings.read(key -> config.getOptionalValue(key, String.class));
         settings.parentPid().ifPresent(pid -> Parent.follow(pid, () -> Quarkus.asyncExit(0)));
         ViewerTokens tokens = tokens();
+        evictions =
+                settings.cluster()
+                        .evictionWebhook()
+                        .map(
+                                name ->
+                                        new EvictionWebhook(
+                                                name,
+                                                tokens.derive("evictions"),
+                                                this::evictionAsked));
         Gate gate = gate();
         provider = settings.processes() ? processWorkers() : podWorkers();
         FleetListener listener = listener();
@@ -190,7 +206,19 @@ public class Operator implements FleetAccess {
         allocator = ready;
         metrics.follow(fleets, timer);
         renewCertificates();
+        evictions.ifPresent(this::announce);
         settings.endpointFile().ifPresent(file -> writeEndpoint(file, config));
+    }
+
+    /** Again from time to time: somebody may have put the chart's own configuration back. */
+    private void announce(EvictionWebhook webhook) {
+        timer.scheduleWithFixedDelay(
+                () ->
+                        commands.execute(
+                                () -> webhook.announce(clients.get(), authorityPem().orElse(""))),
+                0,
+                10,
+                TimeUnit.MINUTES);
     }
 
     private void lead(long term) {
@@ -260,6 +288,12 @@ public class Operator implements FleetAccess {
                 clock);
     }
 
+    private Optional<String> evictionAsked(String namespace, String pod, boolean dryRun) {
+        return provider instanceof PodWorkers pods
+                ? pods.evictionAsked(namespace, pod, dryRun)
+                : Optional.empty();
+    }
+
     /** Viewers' tokens are signed with the pair; gateways encrypt their cookies with the third. */
     private static Map<String, String> withKeys(Map<String, String> there) {
         Map<String, String> whole = new HashMap<>(there);
@@ -319,6 +353,7 @@ public class Operator implements FleetAccess {
                         this::authorityPem,
                         storeEnvironment()),
                 settings.watchNamespaces(),
+                c.watchNodes(),
                 clock,
                 commands,
                 pool -> {

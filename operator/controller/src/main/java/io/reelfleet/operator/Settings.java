@@ -79,6 +79,8 @@ public record Settings(
      * @param trustEndpoint where parts get their certificates
      * @param sessionsConfigMap keeps the allocator's sessions
      * @param podIp of the operator
+     * @param evictionWebhook name of the ValidatingWebhookConfiguration that asks before evictions
+     * @param watchNodes whether workers leave nodes that are cordoned or tainted
      */
     public record Cluster(
             String instance,
@@ -93,7 +95,9 @@ public record Settings(
             Optional<String> trustConfigMap,
             Optional<String> trustEndpoint,
             Optional<String> sessionsConfigMap,
-            Optional<String> podIp) {}
+            Optional<String> podIp,
+            Optional<String> evictionWebhook,
+            boolean watchNodes) {}
 
     /**
      * Reads them.
@@ -164,7 +168,9 @@ public record Settings(
                                 r.value("reelfleet.trust.config-map"),
                                 r.value("reelfleet.trust.endpoint"),
                                 r.value("reelfleet.sessions.config-map"),
-                                r.value("reelfleet.pod.ip")));
+                                r.value("reelfleet.pod.ip"),
+                                r.value("reelfleet.evictions.webhook"),
+                                r.flag("reelfleet.nodes.watch", true)));
         if (s.capacity < 1) {
             throw new StartupProblem("reelfleet.capacity is " + s.capacity + "; write 1 or more");
         }

@@ -5,7 +5,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.fabric8.kubernetes.api.model.ConfigMapBuilder;
 import io.fabric8.kubernetes.api.model.NamespaceBuilder;
+import io.fabric8.kubernetes.api.model.Node;
+import io.fabric8.kubernetes.api.model.NodeBuilder;
 import io.fabric8.kubernetes.api.model.Pod;
+import io.fabric8.kubernetes.api.model.admissionregistration.v1.ValidatingWebhookConfiguration;
+import io.fabric8.kubernetes.api.model.admissionregistration.v1.ValidatingWebhookConfigurationBuilder;
 import io.fabric8.kubernetes.client.KubernetesClient;
 import io.reelfleet.crds.Condition;
 import io.reelfleet.crds.Documents;
@@ -16,6 +20,7 @@ import io.reelfleet.crds.VideoSessionStatus;
 import io.reelfleet.operator.stub.StubWorker;
 import io.reelfleet.operator.stub.TestCluster;
 import io.reelfleet.operator.stub.TestKubelet;
+import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -66,6 +71,23 @@ final class ClusterIT {
                                 .endMetadata()
                                 .build())
                 .create();
+        // As the chart makes it, to be completed by the operator.
+        client.resource(
+                        new ValidatingWebhookConfigurationBuilder()
+                                .withNewMetadata()
+                                .withName("evictions")
+                                .endMetadata()
+                                .addNewWebhook()
+                                .withName("evictions.reelfleet.io")
+                                .withAdmissionReviewVersions("v1")
+                                .withNewClientConfig()
+                                .withNewService("operator", "reelfleet", null, 8080)
+                                .endClientConfig()
+                                .withFailurePolicy("Ignore")
+                                .withSideEffects("NoneOnDryRun")
+                                .endWebhook()
+                                .build())
+                .create();
         Files.writeString(folder.resolve("kubeconfig"), cluster.kubeConfig());
         operator = start().ready();
     }
@@ -77,6 +99,7 @@ final class ClusterIT {
         settings.put("reelfleet.worker.image", "example/worker:1");
         settings.put("reelfleet.sessions.config-map", "sessions");
         settings.put("reelfleet.scale-down-delay", "3s");
+        settings.put("reelfleet.evictions.webhook", "evictions");
         settings.put("reelfleet.worker-timeout", "6s");
         return OperatorProcess.start(
                 folder, settings, Map.of("KUBECONFIG", folder.resolve("kubeconfig").toString()));
@@ -404,6 +427,144 @@ final class ClusterIT {
 
     private static long chunks(String uid) throws Exception {
         return operator.get("/v1/sessions/" + uid).path("nextChunk").asLong();
+    }
+
+    @Test
+    void workersLeaveACordonedNodeAndOneWithATaint() {
+        List<String> nodes = List.of("n1", "n2", "n3");
+        nodes.forEach(n -> client.resource(node(n)).create());
+        try {
+            eventually(SOON, () -> assertThat(pods()).hasSize(1));
+            kubelet.schedule("n1");
+            client.resource(pods().getFirst()).withGracePeriod(0).delete();
+            applySession("one", "");
+            awaitPhase("one", VideoSessionStatus.Phase.RUNNING);
+            awaitOnNode("n1");
+
+            kubelet.schedule("n2");
+            client.nodes()
+                    .withName("n1")
+                    .edit(n -> new NodeBuilder(n).editSpec().withUnschedulable().endSpec().build());
+            awaitOnNode("n2");
+
+            kubelet.schedule("n3");
+            client.nodes()
+                    .withName("n2")
+                    .edit(
+                            n ->
+                                    new NodeBuilder(n)
+                                            .editSpec()
+                                            .addNewTaint("NoSchedule", "spot/terminates", null, "")
+                                            .endSpec()
+                                            .build());
+            awaitOnNode("n3");
+            assertThat(operator.log())
+                    .contains("node n1 is cordoned", "node n2 has the taint spot/terminates");
+        } finally {
+            kubelet.schedule(null);
+            nodes.forEach(n -> client.nodes().withName(n).delete());
+        }
+    }
+
+    private static Node node(String name) {
+        return new NodeBuilder().withNewMetadata().withName(name).endMetadata().build();
+    }
+
+    /** The session runs there, and the worker that it left is gone. */
+    private static void awaitOnNode(String node) {
+        eventually(
+                SOON,
+                () -> {
+                    assertThat(pods()).as(operator.log()).hasSize(1);
+                    assertThat(pods().getFirst().getSpec().getNodeName()).isEqualTo(node);
+                    assertThat(kubelet.worker(pods().getFirst().getMetadata().getName()).sessions())
+                            .containsExactly(session("one").getMetadata().getUid());
+                });
+    }
+
+    @Test
+    void anEvictionEmptiesTheWorkerAndIsRefusedUntilThen() throws Exception {
+        applySession("one", "");
+        awaitPhase("one", VideoSessionStatus.Phase.RUNNING);
+        eventually(
+                SOON,
+                () ->
+                        assertThat(pods().getFirst().getMetadata().getLabels())
+                                .containsEntry("reelfleet.io/occupied", "true"));
+        ValidatingWebhookConfiguration written =
+                client.admissionRegistration()
+                        .v1()
+                        .validatingWebhookConfigurations()
+                        .withName("evictions")
+                        .get();
+        String path = written.getWebhooks().getFirst().getClientConfig().getService().getPath();
+        String worker = pods().getFirst().getMetadata().getName();
+
+        assertThat(evict("/admission/v1/evictions/guessed", worker, false)).contains("404");
+        assertThat(evict(path, "somebody-elses", false)).contains("\"allowed\":true");
+        assertThat(evict(path, worker, true)).contains("\"allowed\":false");
+        assertThat(pods().getFirst().getMetadata().getAnnotations())
+                .as("a dry run changes nothing")
+                .doesNotContainKey("reelfleet.io/evicted");
+        assertThat(evict(path, worker, false))
+                .contains(
+                        "\"uid\":\"u1\"",
+                        "\"allowed\":false",
+                        "\"code\":429",
+                        "worker " + worker + " has sessions; they are being moved");
+
+        eventually(
+                SOON,
+                () -> {
+                    assertThat(pods()).as(operator.log()).hasSize(1);
+                    assertThat(pods().getFirst().getMetadata().getName()).isNotEqualTo(worker);
+                    assertThat(kubelet.worker(pods().getFirst().getMetadata().getName()).sessions())
+                            .containsExactly(session("one").getMetadata().getUid());
+                });
+        assertThat(evict(path, worker, false)).contains("\"allowed\":true");
+    }
+
+    /** What the API server asks, and the status and body of the answer. */
+    private static String evict(String path, String pod, boolean dryRun) throws Exception {
+        HttpResponse<String> answer =
+                operator.call(
+                        "POST",
+                        path,
+                        "application/json",
+                        """
+                        {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request":
+                         {"uid": "u1", "namespace": "default", "name": "%s", "dryRun": %s}}
+                        """
+                                .formatted(pod, dryRun));
+        return answer.statusCode() + " " + answer.body();
+    }
+
+    @Test
+    void aNewImageReplacesTheWorkerOnceANewOneIsReady() {
+        applySession("one", "");
+        awaitPhase("one", VideoSessionStatus.Phase.RUNNING);
+        String old = pods().getFirst().getMetadata().getName();
+        apply(
+                """
+                apiVersion: reelfleet.io/v1alpha1
+                kind: GPUPool
+                metadata: {name: demo, namespace: default}
+                spec:
+                  model: {name: stub, uri: "builtin:shapes"}
+                  runtime: {device: Cpu, image: "example/worker:2"}
+                  scaling: {minGpus: 1, maxGpus: 3, capacityHint: 2}
+                """);
+        eventually(
+                SOON,
+                () -> {
+                    assertThat(pods()).as(operator.log()).hasSize(1);
+                    Pod pod = pods().getFirst();
+                    assertThat(pod.getMetadata().getName()).isNotEqualTo(old);
+                    assertThat(pod.getSpec().getContainers().getFirst().getImage())
+                            .isEqualTo("example/worker:2");
+                    assertThat(kubelet.worker(pod.getMetadata().getName()).sessions())
+                            .containsExactly(session("one").getMetadata().getUid());
+                });
     }
 
     @Test

@@ -37,7 +37,7 @@ final class Departure {
     private final ReportStream reports;
     private final Clock clock = Clock.systemUTC();
     private final AtomicBoolean leaving = new AtomicBoolean();
-    private Instant end;
+    private Instant ends;
     private int empty;
 
     Departure(Worker worker, ReportStream reports) {
@@ -55,27 +55,27 @@ final class Departure {
     private void told(Duration grace) {
         if (!leaving.compareAndSet(false, true)) {
             LOG.info("told to end once more: ending now");
-            Quarkus.asyncExit(0);
+            end();
             return;
         }
         SessionLoop loop = worker.loop();
         if (loop == null || loop.phase() == SessionLoop.Phase.LOADING || empty(loop)) {
             LOG.info("told to end; no session here");
-            Quarkus.asyncExit(0);
+            end();
             return;
         }
-        end = clock.instant().plus(grace).minus(reserve(grace));
+        ends = clock.instant().plus(grace).minus(reserve(grace));
         LOG.info(
                 "told to end: {} sessions here go on until they have moved, until {} at most",
                 loop.sessions().size(),
-                end);
-        reports.endsBy(end);
+                ends);
+        reports.endsBy(ends);
         loop.drain("told to end (SIGTERM)").whenComplete((done, failure) -> follow());
     }
 
     /** What is kept back of a grace for stopping itself. */
     static Duration reserve(Duration grace) {
-        Duration part = grace.dividedBy(3);
+        Duration part = grace.dividedBy(2);
         return part.compareTo(LONGEST_STOP) < 0 ? part : LONGEST_STOP;
     }
 
@@ -91,11 +91,26 @@ final class Departure {
         empty = empty(loop) ? empty + 1 : 0;
         if (empty >= EMPTY_LOOKS) {
             LOG.info("empty: ending");
-            Quarkus.asyncExit(0);
-        } else if (!clock.instant().isBefore(end)) {
+            end();
+        } else if (!clock.instant().isBefore(ends)) {
             LOG.warn(
                     "the grace is nearly over: ending with {} sessions, which go on from their logs",
                     loop.sessions().size());
+            end();
+        }
+    }
+
+    /** The sessions first: what then streams to viewers ends too, and the rest need not wait. */
+    private void end() {
+        SessionLoop loop = worker.loop();
+        try {
+            if (loop != null) {
+                loop.stop();
+            }
+            reports.close();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        } finally {
             Quarkus.asyncExit(0);
         }
     }

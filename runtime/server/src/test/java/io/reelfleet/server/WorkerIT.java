@@ -359,7 +359,7 @@ class WorkerIT {
     @Test
     void withAGraceAWorkerThatIsToldToEndGoesOnAndEndsJustBeforeItIsOver() throws Exception {
         try (WorkerProcess other =
-                start("w-leaves", Map.of("reelfleet.worker.grace", "6s")).ready()) {
+                start("w-leaves", Map.of("reelfleet.worker.grace", "8s")).ready()) {
             other.admit(WorkerProcess.spec("goes-on", 8, Pacing.PACING_UNPACED, 0), 1);
             waitForChunk(other, "goes-on", 1);
             long told = System.nanoTime();
@@ -370,9 +370,9 @@ class WorkerIT {
                     other.report(r -> r.getPhase() == WorkerPhase.WORKER_PHASE_DRAINING);
             assertThat(report.hasEndsBy()).isTrue();
             waitForChunk(other, "goes-on", report.getSessions(0).getNextChunk() + 2);
-            assertThat(other.process.waitFor(6, TimeUnit.SECONDS)).as(other.output()).isTrue();
+            assertThat(other.process.waitFor(8, TimeUnit.SECONDS)).as(other.output()).isTrue();
             assertThat(Duration.ofNanos(System.nanoTime() - told))
-                    .isBetween(Duration.ofSeconds(4), Duration.ofSeconds(6));
+                    .isBetween(Duration.ofSeconds(4), Duration.ofSeconds(8));
             assertThat(other.output()).contains("the grace is nearly over: ending with 1 sessions");
         }
         List<Long> chunks =

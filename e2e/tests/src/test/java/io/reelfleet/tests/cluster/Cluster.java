@@ -79,7 +79,7 @@ final class Cluster implements AutoCloseable {
                 folder, java.nio.file.attribute.PosixFilePermissions.fromString("rwxr-xr-x"));
         Path state = folder.resolve("cluster");
         Program cluster = new Program(script.get(), Map.of());
-        cluster.run("up", "--dir", state.toString(), "--gpus", "0");
+        cluster.run("up", "--dir", state.toString(), "--gpus", "0", "--nodes", "2");
         Map<String, String> environment =
                 Map.of("KUBECONFIG", state.resolve("kubeconfig").toString());
         return new Cluster(
@@ -108,6 +108,16 @@ final class Cluster implements AutoCloseable {
     /** Values of the chart that fit this cluster. */
     List<String> values() {
         return values;
+    }
+
+    /** Whether it is this test's own: its nodes may be drained, and its store read. */
+    boolean own() {
+        return script.isPresent();
+    }
+
+    /** The chunk store of a cluster of our own. */
+    String store() {
+        return "file:" + folder.orElseThrow().resolve("store");
     }
 
     /** Gives an image archive to the nodes; a cluster with a registry needs none. */

@@ -2,10 +2,15 @@ package io.reelfleet.tests.cluster;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.reelfleet.api.log.v1.LogEntry;
 import io.reelfleet.images.BuildImages;
+import io.reelfleet.migration.ChunkStore;
+import io.reelfleet.migration.ChunkStores;
+import io.reelfleet.migration.SessionLogReader;
 import io.reelfleet.tests.video.DecodedVideo;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -13,15 +18,18 @@ import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -100,6 +108,10 @@ class ClusterE2E {
     @Test
     @Order(2)
     void aPoolOfTwoWorkersRunsThreeSessions() {
+        if (cluster.own()) {
+            // All workers on the other node, to be drained later.
+            kubectl.run("cordon", "node1");
+        }
         apply();
         await(
                 "three sessions to run",
@@ -166,6 +178,240 @@ class ClusterE2E {
 
     @Test
     @Order(6)
+    void drainingTheNodeOfAllWorkersWhileFourSessionsStreamLosesNoChunk() throws Exception {
+        assumeOwnNodes();
+        applySession("red-square", 3);
+        await(
+                "four sessions to run",
+                Duration.ofMinutes(2),
+                () -> phases().equals(List.of("Running", "Running", "Running", "Running")));
+        kubectl.run("uncordon", "node1");
+        assertThat(nodesOfWorkers()).containsOnly("node2");
+        Map<String, String> before = workersOfSessions();
+        List<String> sessions = List.copyOf(before.keySet());
+        try (Viewers viewers = new Viewers(sessions)) {
+            long began = System.nanoTime();
+            Program.Result drained =
+                    kubectl.attempt(
+                            "drain",
+                            "node2",
+                            "--ignore-daemonsets",
+                            "--delete-emptydir-data",
+                            "--timeout=150s");
+            System.out.printf(
+                    "kubectl drain of two workers with four sessions: rc %d, %.1f s%n%s",
+                    drained.code(), (System.nanoTime() - began) / 1e9, drained.output());
+            assertThat(drained.code()).as(() -> drained.output() + state()).isZero();
+            assertThat(nodesOfWorkers()).isNotEmpty().containsOnly("node1");
+            viewers.seeMoreOf(sessions, 3);
+            System.out.println("longest wait of a viewer: " + viewers.longestWait());
+            assertThat(viewers.longestWait()).isLessThan(Duration.ofSeconds(10));
+        }
+        assertMovedLive(sessions, before);
+        kubectl.run("uncordon", "node2");
+    }
+
+    @Test
+    @Order(7)
+    void aRollingUpgradeOfThePoolsImageLosesNoChunkEither() throws Exception {
+        assumeOwnNodes();
+        Path images = Checkout.root().resolve("e2e/tests/target/images");
+        String next = ImageArchive.again(images.resolve("reelfleet-worker.tar"), images);
+        cluster.load(images.resolve("again.tar"));
+        Files.delete(images.resolve("again.tar"));
+        Map<String, String> before = workersOfSessions();
+        List<String> sessions = List.copyOf(before.keySet());
+        try (Viewers viewers = new Viewers(sessions)) {
+            long began = System.nanoTime();
+            kubectl.run(
+                    "-n",
+                    NAMESPACE,
+                    "patch",
+                    "gpool",
+                    "shapes",
+                    "--type=merge",
+                    "-p",
+                    "{\"spec\":{\"runtime\":{\"image\":\"" + next + "\"}}}");
+            await(
+                    "both workers to be of the new image",
+                    Duration.ofMinutes(3),
+                    () -> imagesOfWorkers().equals(List.of(next, next)));
+            System.out.printf(
+                    "rolling upgrade of two workers with four sessions: %.1f s%n",
+                    (System.nanoTime() - began) / 1e9);
+            viewers.seeMoreOf(sessions, 3);
+            System.out.println("longest wait of a viewer: " + viewers.longestWait());
+            assertThat(viewers.longestWait()).isLessThan(Duration.ofSeconds(10));
+        }
+        assertMovedLive(sessions, before);
+    }
+
+    private static void assumeOwnNodes() {
+        String how =
+                "skipped: draining a node and rolling an image are tried on a cluster of the test's own only";
+        if (!cluster.own()) {
+            System.err.println(how);
+        }
+        assumeTrue(cluster.own(), how);
+    }
+
+    /**
+     * Each log is gapless, and whoever took a session over got it live from a worker that lived.
+     */
+    private static void assertMovedLive(List<String> sessions, Map<String, String> before)
+            throws Exception {
+        try (ChunkStore store = ChunkStores.open(cluster.store())) {
+            for (String session : sessions) {
+                List<LogEntry> log = SessionLogReader.fromStart(store, uid(session)).pollAll();
+                long next = 0;
+                for (LogEntry entry : log) {
+                    if (entry.hasChunk()) {
+                        assertThat(entry.getChunk().getChunk()).as(session).isEqualTo(next++);
+                    } else if (entry.hasOwner()) {
+                        assertThat(entry.getOwner().getNextChunk()).as(session).isEqualTo(next);
+                    }
+                }
+                List<LogEntry> owners = log.stream().filter(LogEntry::hasOwner).toList();
+                assertThat(owners.getLast().getOwner().getWorker())
+                        .as(session)
+                        .isNotEqualTo(before.get(session));
+                int hadBefore =
+                        owners.stream()
+                                .map(e -> e.getOwner().getWorker())
+                                .toList()
+                                .lastIndexOf(before.get(session));
+                for (LogEntry owner : owners.subList(hadBefore + 1, owners.size())) {
+                    assertThat(operatorLog())
+                            .contains(
+                                    "session %s has moved to worker %s with epoch %d"
+                                            .formatted(
+                                                    uid(session),
+                                                    owner.getOwner().getWorker(),
+                                                    owner.getEpoch()));
+                }
+            }
+        }
+    }
+
+    private static String operatorLog() {
+        return kubectl.run(
+                "-n", NAMESPACE, "logs", "deployment/" + RELEASE + "-operator", "--tail=-1");
+    }
+
+    private static List<String> nodesOfWorkers() {
+        return ofWorkers("/spec/nodeName");
+    }
+
+    private static List<String> imagesOfWorkers() {
+        return ofWorkers("/spec/containers/0/image");
+    }
+
+    private static List<String> ofWorkers(String pointer) {
+        List<String> found = new ArrayList<>();
+        get("pods", "")
+                .path("items")
+                .forEach(
+                        p -> {
+                            if (p.at("/metadata/labels/app.kubernetes.io~1component")
+                                    .asText()
+                                    .equals("worker")) {
+                                found.add(p.at(pointer).asText());
+                            }
+                        });
+        return found;
+    }
+
+    /** Players that follow sessions while something happens to them. */
+    private static final class Viewers implements AutoCloseable {
+        private final PortForward gateway;
+        private final Map<String, List<Long>> seen = new ConcurrentHashMap<>();
+        private final Map<String, String> tokens = new HashMap<>();
+        private final List<Thread> threads = new ArrayList<>();
+        private volatile boolean ended;
+        private volatile AssertionError problem;
+
+        Viewers(List<String> sessions) throws Exception {
+            Map<String, String> uids = new HashMap<>();
+            for (String session : sessions) {
+                uids.put(session, uid(session));
+                tokens.put(session, token(uids.get(session)));
+                seen.put(session, Collections.synchronizedList(new ArrayList<>()));
+            }
+            gateway = new PortForward(kubectl, NAMESPACE, RELEASE + "-gateway", 80);
+            for (String session : sessions) {
+                threads.add(Thread.ofVirtual().start(() -> follow(session, uids.get(session))));
+            }
+            seeMoreOf(sessions, 2);
+        }
+
+        /** Takes one chunk after the other, as soon as it is there. */
+        private void follow(String session, String uid) {
+            long next = -1;
+            try {
+                while (!ended) {
+                    String from = next < 0 ? "" : "&_HLS_msn=" + next;
+                    HttpResponse<byte[]> answer =
+                            request(
+                                    gateway,
+                                    "/s/" + uid + "/index.m3u8?from=0" + from,
+                                    tokens.get(session));
+                    assertThat(answer.statusCode()).as(session).isEqualTo(200);
+                    List<String> there =
+                            segments(new String(answer.body(), StandardCharsets.UTF_8));
+                    next = next < 0 ? there.size() : next;
+                    for (; next < there.size(); next++) {
+                        assertThat(there.get((int) next)).isEqualTo(next + ".m4s");
+                        bytes(gateway, uid, next + ".m4s", tokens.get(session));
+                        seen.get(session).add(System.nanoTime());
+                    }
+                }
+            } catch (AssertionError e) {
+                problem = e;
+            }
+        }
+
+        void seeMoreOf(List<String> sessions, int chunks) {
+            Map<String, Integer> had = new HashMap<>();
+            sessions.forEach(s -> had.put(s, seen.get(s).size()));
+            await(
+                    chunks + " more chunks of each session",
+                    Duration.ofMinutes(1),
+                    () -> {
+                        if (problem != null) {
+                            throw problem;
+                        }
+                        return sessions.stream()
+                                .allMatch(s -> seen.get(s).size() >= had.get(s) + chunks);
+                    });
+        }
+
+        /** Between two chunks of one session. */
+        Duration longestWait() {
+            long longest = 0;
+            for (List<Long> times : seen.values()) {
+                for (int i = 1; i < times.size(); i++) {
+                    longest = Math.max(longest, times.get(i) - times.get(i - 1));
+                }
+            }
+            return Duration.ofNanos(longest);
+        }
+
+        @Override
+        public void close() throws IOException {
+            ended = true;
+            try {
+                for (Thread t : threads) {
+                    t.join();
+                }
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+            gateway.close();
+        }
+    }
+
+    @Test
+    @Order(8)
     void deletingEverythingLeavesNoWorkerAndNothingTerminating() {
         kubectl.run("-n", NAMESPACE, "delete", "vsession", "--all", "--timeout=60s");
         kubectl.run("-n", NAMESPACE, "delete", "gpool", "--all", "--timeout=60s");
@@ -173,7 +419,7 @@ class ClusterE2E {
     }
 
     @Test
-    @Order(7)
+    @Order(9)
     void uninstallingWithLiveSessionsLeavesNothingButTheDefinitions() {
         apply();
         await(
@@ -190,7 +436,7 @@ class ClusterE2E {
     }
 
     @Test
-    @Order(8)
+    @Order(10)
     void theDemoRunsTwoSessionsAndDefinitionsGoWhenTheyAreNotToBeKept() throws Exception {
         install("crds.keep=false", "demo=true", "gateway.replicas=2");
         await(
@@ -226,6 +472,11 @@ class ClusterE2E {
                                 "operator.resources.requests.memory=256Mi",
                                 "gateway.resources.requests.memory=128Mi"));
         values.addAll(cluster.values());
+        if (cluster.own()) {
+            // So that a node can be drained without the viewers' tunnel being cut.
+            values.add("operator.nodeSelector.kubernetes\\.io/hostname=node1");
+            values.add("gateway.nodeSelector.kubernetes\\.io/hostname=node1");
+        }
         values.addAll(List.of(more));
         for (String value : values) {
             arguments.add("--set");
@@ -266,23 +517,23 @@ class ClusterE2E {
                 "two workers to be ready",
                 Duration.ofMinutes(4),
                 () -> get("gpool", "shapes").at("/status/workers/ready").asInt() == 2);
-        StringBuilder documents = new StringBuilder();
         for (String session : SESSIONS) {
-            documents.append(
-                    """
-                    ---
-                    apiVersion: reelfleet.io/v1alpha1
-                    kind: VideoSession
-                    metadata: {name: %s}
-                    spec:
-                      poolRef: {name: shapes}
-                      prompt: a %s moving right on a white background
-                      seed: %d
-                    """
-                            .formatted(
-                                    session, session.replace('-', ' '), SESSIONS.indexOf(session)));
+            applySession(session, SESSIONS.indexOf(session));
         }
-        apply(documents.toString());
+    }
+
+    private static void applySession(String name, int seed) {
+        apply(
+                """
+                apiVersion: reelfleet.io/v1alpha1
+                kind: VideoSession
+                metadata: {name: %s}
+                spec:
+                  poolRef: {name: shapes}
+                  prompt: a %s moving right on a white background
+                  seed: %d
+                """
+                        .formatted(name, name.replace('-', ' '), seed));
     }
 
     private static void apply(String documents) {
@@ -406,8 +657,7 @@ class ClusterE2E {
                     () -> {
                         HttpResponse<byte[]> answer =
                                 request(gateway, "/s/" + uid + "/index.m3u8?from=0", token);
-                        playlist[0] =
-                                new String(answer.body(), java.nio.charset.StandardCharsets.UTF_8);
+                        playlist[0] = new String(answer.body(), StandardCharsets.UTF_8);
                         return answer.statusCode() == 200 && segments(playlist[0]).size() >= chunks;
                     });
             Path file = Files.createTempFile("reelfleet", ".mp4");

@@ -4,7 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.reelfleet.api.log.v1.LogEntry;
 import io.reelfleet.crds.KubeApiPrograms;
+import io.reelfleet.migration.ChunkStore;
+import io.reelfleet.migration.ChunkStores;
+import io.reelfleet.migration.SessionLogReader;
+import io.reelfleet.migration.StoreException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,6 +20,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -63,7 +69,13 @@ class UpE2E {
             kubectlWorksToo(kube.get(), example);
         }
 
+        aWorkerThatIsToldToEndHandsItsSessionsOver();
+
+        long stops = System.nanoTime();
         Said down = reelfleet("down");
+        assertThat(Duration.ofNanos(System.nanoTime() - stops))
+                .as("also while workers have sessions")
+                .isLessThan(Duration.ofSeconds(15));
         assertThat(down.code()).as(down.text()).isZero();
         assertThat(ProcessHandle.allProcesses())
                 .as("every process of the fleet names its folder in its arguments")
@@ -74,6 +86,57 @@ class UpE2E {
                                         .orElse("")
                                         .contains(folder.resolve("home").toString()));
         assertThat(reelfleet("get").text()).contains("no fleet is up");
+    }
+
+    /** SIGTERM to the only worker: another one starts and takes its sessions over, live. */
+    private void aWorkerThatIsToldToEndHandsItsSessionsOver() throws Exception {
+        Path fleet = folder.resolve("home/fleet");
+        String name = workers(fleet).getFirst();
+        long pid =
+                JSON.readTree(fleet.resolve("workers/" + name + ".launch.json").toFile())
+                        .get("pid")
+                        .asLong();
+        String uid;
+        try (ChunkStore store = ChunkStores.open("file:" + fleet.resolve("store"));
+                var sessions = Files.list(fleet.resolve("store/sessions"))) {
+            uid = sessions.findFirst().orElseThrow().getFileName().toString();
+            await("two chunks", () -> chunks(store, uid).size() > 1);
+            ProcessHandle worker = ProcessHandle.of(pid).orElseThrow();
+            worker.destroy();
+            await("the worker to end", () -> !worker.isAlive());
+            await("another one in its place", () -> !workers(fleet).contains(name));
+            int had = chunks(store, uid).size();
+            await("chunks of the next one", () -> chunks(store, uid).size() > had + 1);
+            List<Long> chunks = chunks(store, uid);
+            assertThat(chunks).isEqualTo(LongStream.range(0, chunks.size()).boxed().toList());
+        }
+        assertThat(Files.readString(fleet.resolve("logs/operator.log")))
+                .contains(
+                        "worker " + name + " is to be emptied (ToldToEnd)",
+                        "session " + uid + " has moved to worker")
+                .doesNotContain("worker " + name + " is lost");
+    }
+
+    private static List<String> workers(Path fleet) {
+        try (var files = Files.list(fleet.resolve("workers"))) {
+            return files.map(f -> f.getFileName().toString())
+                    .filter(f -> f.endsWith(".launch.json"))
+                    .map(f -> f.substring(0, f.length() - ".launch.json".length()))
+                    .toList();
+        } catch (IOException e) {
+            throw new java.io.UncheckedIOException(e);
+        }
+    }
+
+    private static List<Long> chunks(ChunkStore store, String uid) {
+        try {
+            return SessionLogReader.fromStart(store, uid).pollAll().stream()
+                    .filter(LogEntry::hasChunk)
+                    .map(e -> e.getChunk().getChunk())
+                    .toList();
+        } catch (StoreException e) {
+            throw new AssertionError(e);
+        }
     }
 
     /** The same document, as an object. */

@@ -21,9 +21,12 @@ import java.security.spec.PKCS8EncodedKeySpec;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.Arrays;
 import java.util.Base64;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import javax.crypto.Mac;
+import javax.crypto.spec.SecretKeySpec;
 
 /**
  * Signs viewers' tokens: JWTs by ES256, each for one session until it expires
@@ -39,6 +42,8 @@ public final class ViewerTokens {
     private static final Base64.Encoder URL = Base64.getUrlEncoder().withoutPadding();
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final int P256_BITS = 256;
+    private static final String DERIVATION = "HmacSHA256";
+    private static final int DERIVED_BYTES = 16;
 
     private final PrivateKey key;
     private final Clock clock;
@@ -66,6 +71,22 @@ public final class ViewerTokens {
         } catch (IOException e) {
             throw new StartupProblem(
                     "reelfleet.tokens.key-file " + keyFile + " cannot be used: " + e.getMessage());
+        }
+    }
+
+    /**
+     * 16 bytes that whoever has the key derives alike, and nobody else.
+     *
+     * @param purpose what they are for; another one gives other bytes
+     */
+    public byte[] derive(String purpose) {
+        try {
+            Mac mac = Mac.getInstance(DERIVATION);
+            mac.init(new SecretKeySpec(key.getEncoded(), DERIVATION));
+            return Arrays.copyOf(
+                    mac.doFinal(purpose.getBytes(StandardCharsets.UTF_8)), DERIVED_BYTES);
+        } catch (GeneralSecurityException e) {
+            throw new IllegalStateException("every JDK has " + DERIVATION, e);
         }
     }
 

@@ -64,6 +64,9 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
     /** Annotation with the image that the worker was started with, as it was asked for. */
     private static final String IMAGE = "reelfleet.io/image";
 
+    /** Annotation of a worker whose eviction was asked for, with the time of that. */
+    private static final String EVICTED = "reelfleet.io/evicted";
+
     private static final String MANAGED_BY = "app.kubernetes.io/managed-by";
     private static final String OPERATOR = "reelfleet-operator";
     private static final String GRACE = "reelfleet.worker.grace";
@@ -116,6 +119,7 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
     private final Executor background;
     private final Consumer<String> changed;
     private final List<SharedIndexInformer<Pod>> informers = new ArrayList<>();
+    private final Optional<Nodes> nodes;
     private final Map<String, Long> justMade = new ConcurrentHashMap<>();
     private final Map<String, String> lastWords =
             java.util.Collections.synchronizedMap(
@@ -132,6 +136,8 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
      * Follows the worker pods of these namespaces.
      *
      * @param namespaces empty for all
+     * @param watchNodes whether nodes are followed, so that workers leave one that is cordoned or
+     *     tainted
      * @param background runs calls to the API server
      * @param changed is told the pool ({@code namespace/name}) whose pods have changed
      */
@@ -139,6 +145,7 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
             KubernetesClient client,
             Common common,
             List<String> namespaces,
+            boolean watchNodes,
             Clock clock,
             Executor background,
             Consumer<String> changed) {
@@ -176,6 +183,18 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
                                 .withLabel(MANAGED_BY, OPERATOR)
                                 .inform(handler));
             }
+        }
+        nodes = watchNodes ? Nodes.follow(client, this::nodeChanged) : Optional.empty();
+    }
+
+    /** Its workers may have to leave it, or to leave it no longer. */
+    private void nodeChanged(String node) {
+        for (SharedIndexInformer<Pod> informer : informers) {
+            informer.getStore().list().stream()
+                    .filter(p -> node.equals(p.getSpec().getNodeName()))
+                    .map(PodWorkers::pool)
+                    .distinct()
+                    .forEach(changed);
         }
     }
 
@@ -334,7 +353,48 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
             return new Leaving(
                     Leaving.Reason.TOLD_TO_END, "its pod is being deleted", Instant.parse(end));
         }
-        return null;
+        Leaving ofNode = nodes.map(n -> n.leaving(pod)).orElse(null);
+        return ofNode == null && annotated(pod, EVICTED)
+                ? new Leaving(Leaving.Reason.EVICTION, "its eviction was asked for", null)
+                : ofNode;
+    }
+
+    private static boolean annotated(Pod pod, String annotation) {
+        return pod.getMetadata().getAnnotations() != null
+                && pod.getMetadata().getAnnotations().containsKey(annotation);
+    }
+
+    /**
+     * Somebody asks for the eviction of a pod: a worker that has sessions is emptied first. Any
+     * operator may be asked; the annotation tells the one that leads.
+     *
+     * @return why it cannot go yet; empty when it may, or is no worker
+     */
+    public Optional<String> evictionAsked(String namespace, String name, boolean dryRun) {
+        Optional<Pod> occupied =
+                informers.stream()
+                        .map(i -> i.getStore().getByKey(namespace + "/" + name))
+                        .filter(Objects::nonNull)
+                        .filter(p -> !ended(p) && p.getMetadata().getDeletionTimestamp() == null)
+                        .filter(p -> p.getMetadata().getLabels().containsKey(OCCUPIED))
+                        .findFirst();
+        if (occupied.isEmpty()) {
+            return Optional.empty();
+        }
+        if (!dryRun && !annotated(occupied.get(), EVICTED)) {
+            LOG.infof("the eviction of worker %s is asked for; it is emptied first", name);
+            background.execute(
+                    () ->
+                            patch(
+                                    namespace,
+                                    name,
+                                    "annotations",
+                                    EVICTED,
+                                    clock.instant().toString()));
+        }
+        return Optional.of(
+                "worker %s has sessions; they are being moved to other workers: try again in some seconds"
+                        .formatted(name));
     }
 
     /** As it was asked for: what an admission webhook made of it since is not ours to compare. */
@@ -406,17 +466,26 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
 
     @Override
     public void occupied(String pool, String worker, boolean occupied) {
-        String value = occupied ? "\"true\"" : "null";
+        patch(
+                pool.substring(0, pool.indexOf('/')),
+                worker,
+                "labels",
+                OCCUPIED,
+                occupied ? "true" : null);
+    }
+
+    private void patch(String namespace, String worker, String field, String key, String value) {
+        String json = value == null ? "null" : "\"" + value + "\"";
         try {
             client.pods()
-                    .inNamespace(pool.substring(0, pool.indexOf('/')))
+                    .inNamespace(namespace)
                     .withName(worker)
                     .patch(
                             PatchContext.of(PatchType.JSON_MERGE),
-                            "{\"metadata\":{\"labels\":{\"%s\":%s}}}".formatted(OCCUPIED, value));
+                            "{\"metadata\":{\"%s\":{\"%s\":%s}}}".formatted(field, key, json));
         } catch (KubernetesClientException e) {
             if (e.getCode() != HttpURLConnection.HTTP_NOT_FOUND) {
-                LOG.warnf("worker %s cannot be labelled: %s", worker, e.getMessage());
+                LOG.warnf("worker %s cannot be marked: %s", worker, e.getMessage());
             }
         }
     }
@@ -711,5 +780,6 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
     @Override
     public void close() {
         informers.forEach(SharedIndexInformer::close);
+        nodes.ifPresent(Nodes::close);
     }
 }

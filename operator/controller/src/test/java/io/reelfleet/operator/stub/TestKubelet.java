@@ -1,5 +1,6 @@
 package io.reelfleet.operator.stub;
 
+import io.fabric8.kubernetes.api.model.BindingBuilder;
 import io.fabric8.kubernetes.api.model.ContainerStatusBuilder;
 import io.fabric8.kubernetes.api.model.Pod;
 import io.fabric8.kubernetes.api.model.PodStatusBuilder;
@@ -40,6 +41,7 @@ public final class TestKubelet implements AutoCloseable {
     private final ExecutorService work = Executors.newSingleThreadExecutor();
     private final SharedIndexInformer<Pod> informer;
     private volatile String complaint;
+    private volatile String node;
 
     /** Follows all worker pods; they talk in clear text. */
     public TestKubelet(KubernetesClient client) {
@@ -83,6 +85,9 @@ public final class TestKubelet implements AutoCloseable {
         int n = ADDRESS.incrementAndGet();
         String ip = "127.7.%d.%d".formatted((n >> 8) & 0xff, 1 + (n & 0x7f));
         try {
+            if (node != null) {
+                bind(pod, node);
+            }
             show(pod, "Pending", ip);
             StubWorker worker = new StubWorker(name, ip, PORT, certifier.credentials(pod));
             String words = complaint;
@@ -101,6 +106,29 @@ public final class TestKubelet implements AutoCloseable {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
+    }
+
+    /** As the scheduler does it. */
+    private void bind(Pod pod, String to) {
+        client.bindings()
+                .inNamespace(pod.getMetadata().getNamespace())
+                .resource(
+                        new BindingBuilder()
+                                .withNewMetadata()
+                                .withName(pod.getMetadata().getName())
+                                .endMetadata()
+                                .withNewTarget()
+                                .withApiVersion("v1")
+                                .withKind("Node")
+                                .withName(to)
+                                .endTarget()
+                                .build())
+                .create();
+    }
+
+    /** Pods from now on run on this node; null: on none that is known. */
+    public void schedule(String on) {
+        node = on;
     }
 
     private void show(Pod pod, String phase, String ip) {

@@ -63,6 +63,7 @@ final class PodWorkersIT extends WorkerProviderContract {
                         () -> Optional.of("-----BEGIN CERTIFICATE-----\n"),
                         Map.of()),
                 List.of(),
+                true,
                 Clock.systemUTC(),
                 Runnable::run,
                 pool -> {});
