@@ -200,6 +200,28 @@ public record PoolSettings(
                 state);
     }
 
+    /** The same with so many workers paid for together. */
+    public PoolSettings withWorkersPerNode(int workers) {
+        return new PoolSettings(
+                mode,
+                capacity,
+                minWorkers,
+                maxWorkers,
+                manualWorkers,
+                workersPerPod,
+                downDelayMillis,
+                startUpMillis,
+                latencyTargetMillis,
+                lateBudget,
+                chunkIntervalMillis,
+                migration,
+                maxMoves,
+                idleTimeoutMillis,
+                latency,
+                new Economy(economy.warmSpare(), workers),
+                state);
+    }
+
     /** The same with other limits. */
     public PoolSettings withLimits(int min, int max) {
         return new PoolSettings(

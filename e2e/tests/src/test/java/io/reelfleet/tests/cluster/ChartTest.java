@@ -100,7 +100,12 @@ class ChartTest {
     void withNamedNamespacesOnlyReviewsAndAggregatedRolesAreForTheWholeCluster()
             throws IOException {
         Set<String> ofTheCluster = new TreeSet<>();
-        for (JsonNode o : render("store.s3.uri=s3://b/p", "watchNamespaces={a,b}")) {
+        for (JsonNode o :
+                render(
+                        "store.s3.uri=s3://b/p",
+                        "watchNamespaces={a,b}",
+                        "nodes.watch=false",
+                        "evictionWebhook.enabled=false")) {
             if (o.at("/metadata/namespace").isMissingNode()) {
                 ofTheCluster.add(o.get("kind").asText() + " " + o.at("/metadata/name").asText());
             }
@@ -113,6 +118,25 @@ class ChartTest {
                         "ClusterRoleBinding reelfleet-rf-reviews",
                         "CustomResourceDefinition gpupools.reelfleet.io",
                         "CustomResourceDefinition videosessions.reelfleet.io");
+    }
+
+    @Test
+    void theWebhookIsAskedForEvictionsOfTheWorkersNamespacesOnlyAndMayFail() throws IOException {
+        JsonNode webhook =
+                render("store.s3.uri=s3://b/p", "watchNamespaces={a,b}").stream()
+                        .filter(
+                                o ->
+                                        o.get("kind")
+                                                .asText()
+                                                .equals("ValidatingWebhookConfiguration"))
+                        .findFirst()
+                        .orElseThrow()
+                        .at("/webhooks/0");
+        assertThat(webhook.at("/rules/0/resources").toString()).isEqualTo("[\"pods/eviction\"]");
+        assertThat(webhook.at("/namespaceSelector/matchExpressions/0/values").toString())
+                .isEqualTo("[\"a\",\"b\"]");
+        assertThat(webhook.get("failurePolicy").asText()).isEqualTo("Ignore");
+        assertThat(webhook.get("timeoutSeconds").asInt()).isLessThanOrEqualTo(3);
     }
 
     @Test
@@ -133,7 +157,9 @@ class ChartTest {
     void theOperatorMayDoWhatItsPageListsAndNoMore() throws IOException {
         Map<String, Set<String>> granted = new TreeMap<>();
         for (JsonNode o : render("store.claim=a")) {
-            if (o.at("/metadata/name").asText().matches("reelfleet-(fleet|operator|rf-reviews)")) {
+            if (o.at("/metadata/name")
+                    .asText()
+                    .matches("reelfleet-(fleet|operator|rf-(reviews|nodes|evictions))")) {
                 for (JsonNode rule : o.path("rules")) {
                     for (JsonNode resource : rule.get("resources")) {
                         Set<String> verbs =

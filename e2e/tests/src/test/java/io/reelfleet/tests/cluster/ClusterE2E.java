@@ -29,6 +29,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
@@ -178,6 +179,39 @@ class ClusterE2E {
 
     @Test
     @Order(6)
+    void anEvictionIsHeldOffUntilTheWorkerIsEmpty() throws Exception {
+        String worker = workersOfSessions().get(SESSIONS.get(0));
+        Path eviction = Files.createTempFile("reelfleet", ".json");
+        Files.writeString(
+                eviction,
+                """
+                {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "%s", "namespace": "%s"}}
+                """
+                        .formatted(worker, NAMESPACE));
+        String path = "/api/v1/namespaces/" + NAMESPACE + "/pods/" + worker + "/eviction";
+        Supplier<Program.Result> evict =
+                () -> kubectl.attempt("create", "--raw", path, "-f", eviction.toString());
+        assertThat(evict.get().output())
+                .contains("worker " + worker + " has sessions; they are being moved");
+        await(
+                "the eviction to pass, or to have nothing left to do",
+                Duration.ofMinutes(2),
+                () -> {
+                    Program.Result result = evict.get();
+                    return result.code() == 0 || result.output().contains("not found");
+                });
+        Files.delete(eviction);
+        assertThat(workersOfSessions()).doesNotContainValue(worker);
+        assertThat(happened("Eviction")).anyMatch(m -> m.contains(worker));
+        assertThat(happened("WorkerLost")).noneMatch(m -> m.contains(worker));
+        await(
+                "two workers again",
+                Duration.ofMinutes(2),
+                () -> get("gpool", "shapes").at("/status/workers/ready").asInt() == 2);
+    }
+
+    @Test
+    @Order(7)
     void drainingTheNodeOfAllWorkersWhileFourSessionsStreamLosesNoChunk() throws Exception {
         assumeOwnNodes();
         applySession("red-square", 3);
@@ -212,7 +246,7 @@ class ClusterE2E {
     }
 
     @Test
-    @Order(7)
+    @Order(8)
     void aRollingUpgradeOfThePoolsImageLosesNoChunkEither() throws Exception {
         assumeOwnNodes();
         Path images = Checkout.root().resolve("e2e/tests/target/images");
@@ -271,31 +305,35 @@ class ClusterE2E {
                         assertThat(entry.getOwner().getNextChunk()).as(session).isEqualTo(next);
                     }
                 }
-                List<LogEntry> owners = log.stream().filter(LogEntry::hasOwner).toList();
-                assertThat(owners.getLast().getOwner().getWorker())
-                        .as(session)
-                        .isNotEqualTo(before.get(session));
-                int hadBefore =
-                        owners.stream()
-                                .map(e -> e.getOwner().getWorker())
-                                .toList()
-                                .lastIndexOf(before.get(session));
-                for (LogEntry owner : owners.subList(hadBefore + 1, owners.size())) {
-                    assertThat(operatorLog())
-                            .contains(
-                                    "session %s has moved to worker %s with epoch %d"
-                                            .formatted(
-                                                    uid(session),
-                                                    owner.getOwner().getWorker(),
-                                                    owner.getEpoch()));
-                }
+                assertThat(workersOfSessions().get(session)).isNotEqualTo(before.get(session));
             }
+        }
+        for (String worker : new TreeSet<>(before.values())) {
+            assertThat(happened("Emptied"))
+                    .anySatisfy(
+                            message ->
+                                    assertThat(message)
+                                            .matches(
+                                                    "worker "
+                                                            + worker
+                                                            + " is empty: sessions moved live:"
+                                                            + " [1-9], left for their logs: 0"));
+            assertThat(happened("WorkerLost")).noneMatch(m -> m.contains(worker));
         }
     }
 
-    private static String operatorLog() {
-        return kubectl.run(
-                "-n", NAMESPACE, "logs", "deployment/" + RELEASE + "-operator", "--tail=-1");
+    /** Messages of the pool's events of one kind. */
+    private static List<String> happened(String reason) {
+        List<String> messages = new ArrayList<>();
+        get("events", "")
+                .path("items")
+                .forEach(
+                        e -> {
+                            if (e.path("reason").asText().equals(reason)) {
+                                messages.add(e.path("message").asText());
+                            }
+                        });
+        return messages;
     }
 
     private static List<String> nodesOfWorkers() {
@@ -411,7 +449,7 @@ class ClusterE2E {
     }
 
     @Test
-    @Order(8)
+    @Order(9)
     void deletingEverythingLeavesNoWorkerAndNothingTerminating() {
         kubectl.run("-n", NAMESPACE, "delete", "vsession", "--all", "--timeout=60s");
         kubectl.run("-n", NAMESPACE, "delete", "gpool", "--all", "--timeout=60s");
@@ -419,7 +457,7 @@ class ClusterE2E {
     }
 
     @Test
-    @Order(9)
+    @Order(10)
     void uninstallingWithLiveSessionsLeavesNothingButTheDefinitions() {
         apply();
         await(
@@ -436,7 +474,7 @@ class ClusterE2E {
     }
 
     @Test
-    @Order(10)
+    @Order(11)
     void theDemoRunsTwoSessionsAndDefinitionsGoWhenTheyAreNotToBeKept() throws Exception {
         install("crds.keep=false", "demo=true", "gateway.replicas=2");
         await(
@@ -577,7 +615,12 @@ class ClusterE2E {
                 }
             }
         }
-        for (String kind : List.of("clusterroles", "clusterrolebindings", "persistentvolumes")) {
+        for (String kind :
+                List.of(
+                        "clusterroles",
+                        "clusterrolebindings",
+                        "validatingwebhookconfigurations",
+                        "persistentvolumes")) {
             kubectl.run("get", kind, "-o", "name")
                     .lines()
                     .filter(n -> n.contains(RELEASE))

@@ -853,12 +853,16 @@ public final class FleetLoop {
     /** The worker is no more, or is taken to be no more: what it had is recovered elsewhere. */
     private void gone(WorkerEntry w, String why, long now) {
         boolean empty = sessions.values().stream().noneMatch(s -> w.name.equals(s.worker));
-        boolean expected = w.stopping || w.leaving() != null && empty;
+        boolean stopping = w.stopping;
+        boolean expected = stopping || w.leaving() != null && empty;
         boolean neverReady = w.readyAt == 0;
         giveBack(w, now);
         workers.remove(w.name);
         if (expected) {
             LOG.infof("pool %s: worker %s has ended", pool.name(), w.name);
+            if (!stopping) {
+                emptied(w);
+            }
             return;
         }
         LOG.warnf("pool %s: worker %s is lost: %s", pool.name(), w.name, why);
@@ -1031,6 +1035,8 @@ public final class FleetLoop {
             }
             w.announced = true;
             w.lastLeftAt = now;
+            w.wentLive = 0;
+            w.wentToStore = 0;
             w.message = leaving.sentence();
             LOG.infof(
                     "pool %s: worker %s is to be emptied (%s): %s%s",
@@ -1053,6 +1059,18 @@ public final class FleetLoop {
             order(s, Verb.RELEASE);
         }
         step.giveBack().forEach(w -> giveBack(w, now));
+    }
+
+    /** What became of the sessions of a worker that had to leave. */
+    private void emptied(WorkerEntry w) {
+        if (w.leaving() == null) {
+            return;
+        }
+        String sentence =
+                "worker %s is empty: sessions moved live: %d, left for their logs: %d"
+                        .formatted(w.name, w.wentLive, w.wentToStore);
+        LOG.infof("pool %s: %s", pool.name(), sentence);
+        happened(null, false, "Emptied", sentence);
     }
 
     /** Workers of an old image are replaced one by one; see {@link RollingUpgrade}. */
@@ -1149,11 +1167,29 @@ public final class FleetLoop {
     /** The pool's settings, with what workers have told since. */
     private PoolSettings poolSettings() {
         PoolSettings p = Floors.at(pool.settings(), pool.spec(), clock.instant());
+        if (pool.paidByNode()) {
+            p = p.withWorkersPerNode(workersPerNode(p.maxWorkers()));
+        }
         double interval = 0;
         for (WorkerEntry w : workers.values()) {
             interval = Math.max(interval, w.hello.getChunkIntervalS());
         }
         return interval > 0 ? p.withChunkIntervalMillis(Math.round(interval * 1000)) : p;
+    }
+
+    /** As many as the fullest node has, or fewer, so that whole nodes make up the maximum. */
+    private int workersPerNode(int maximum) {
+        Map<String, Integer> counts = new HashMap<>();
+        for (WorkerEntry w : workers.values()) {
+            if (!w.stopping && !w.node.isEmpty()) {
+                counts.merge(w.node, 1, Integer::sum);
+            }
+        }
+        int most = counts.values().stream().max(Integer::compare).orElse(1);
+        while (most > 1 && maximum % most != 0) {
+            most--;
+        }
+        return most;
     }
 
     private static SessionSnapshot.Place place(SessionEntry s) {
@@ -1214,6 +1250,7 @@ public final class FleetLoop {
             }
             case Action.ReleaseWorker(String worker) -> {
                 LOG.infof("pool %s: worker %s is given back", pool.name(), worker);
+                emptied(workers.get(worker));
                 giveBack(workers.get(worker), now);
             }
         }
@@ -1556,6 +1593,10 @@ public final class FleetLoop {
             }
             case UPDATE, MOVE -> {}
             case RELEASE -> {
+                WorkerEntry left = s.worker == null ? null : workers.get(s.worker);
+                if (left != null && s.closing == null && s.finished == null) {
+                    left.wentToStore++;
+                }
                 String to = s.moveTo;
                 s.moveTo = null;
                 s.leave(now);
@@ -1661,6 +1702,7 @@ public final class FleetLoop {
                 WorkerEntry left = workers.get(live.move.source());
                 if (left != null) {
                     left.lastLeftAt = now;
+                    left.wentLive++;
                 }
                 s.epoch = Math.max(s.epoch, live.move.epoch());
                 s.admittedAtChunk = s.nextChunk;

@@ -70,6 +70,11 @@ public record PoolDefinition(
         return name.substring(name.indexOf('/') + 1);
     }
 
+    /** Whether all workers of a node are paid for together. */
+    public boolean paidByNode() {
+        return spec != null && spec.scaling().billingUnit() == GPUPoolSpec.BillingUnit.NODE;
+    }
+
     /** Whether sessions of a namespace may use the pool. */
     public boolean allows(String namespace) {
         return namespace.equals(namespace())

@@ -54,6 +54,11 @@ final class WorkerEntry {
     /** While it empties: when the last session left it, or when it began to. */
     long lastLeftAt;
 
+    /** While it empties: how many sessions went live, and how many for their logs. */
+    int wentLive;
+
+    int wentToStore;
+
     String node = "";
     String image = "";
 

@@ -57,8 +57,9 @@ public final class RemoveFleet {
                             required("REELFLEET_INSTANCE"),
                             watched);
             removal.stopOperator(required("REELFLEET_DEPLOYMENT"));
-            removal.removeDemo();
+            // Before their pool goes, which would have them deleted with all their grace.
             removal.removeWorkers();
+            removal.removeDemo();
             removal.removeLease(required("REELFLEET_LEASE"));
         } catch (IllegalStateException | KubernetesClientException e) {
             System.err.println("the fleet cannot be removed: " + e.getMessage());

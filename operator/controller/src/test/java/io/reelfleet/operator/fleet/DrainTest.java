@@ -50,6 +50,15 @@ class DrainTest {
         assertThat(fleet.session("s1").phase()).isEqualTo(Phase.RUNNING);
         assertThat(fleet.stopped).containsExactly(doomed.name);
         assertThat(fleet.occurrences).anyMatch(o -> o.reason().equals(reason.title()));
+        assertThat(fleet.occurrences)
+                .anyMatch(
+                        o ->
+                                o.reason().equals("Emptied")
+                                        && o.message()
+                                                .equals(
+                                                        "worker "
+                                                                + doomed.name
+                                                                + " is empty: sessions moved live: 1, left for their logs: 0"));
         assertThat(fleet.loop.view().totals().recoveries()).isZero();
     }
 

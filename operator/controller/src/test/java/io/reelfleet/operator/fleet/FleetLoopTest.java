@@ -94,6 +94,31 @@ final class FleetLoopTest {
     }
 
     @Test
+    void aPoolThatPaysByTheNodeGivesWholeNodesBack() {
+        TestFleet fleet = new TestFleet(1, 0, 4);
+        fleet.payByNode();
+        fleet.moving = TestFleet.Moving.WORKS;
+        for (int i = 1; i <= 4; i++) {
+            fleet.loop.want(wish("s" + i));
+        }
+        fleet.run(1);
+        List<TestFleet.Worker> workers = List.copyOf(fleet.workers.values());
+        for (int i = 0; i < 4; i++) {
+            workers.get(i).node = i < 2 ? "n1" : "n2";
+        }
+        fleet.run(5);
+
+        // One session of each node goes: no single worker can be saved, but a node can.
+        fleet.loop.unwant(workers.get(0).sessions.keySet().iterator().next(), "Deleted");
+        fleet.run(15);
+        assertThat(fleet.workers).as("half a node costs as much as a whole one").hasSize(4);
+        fleet.loop.unwant(workers.get(2).sessions.keySet().iterator().next(), "Deleted");
+        fleet.run(20);
+        assertThat(fleet.workers).hasSize(2);
+        assertThat(fleet.workers.values().stream().map(w -> w.node).distinct()).hasSize(1);
+    }
+
+    @Test
     void aLostWorkersSessionsGoOnElsewhereWithTheNextEpoch() {
         TestFleet fleet = new TestFleet(2, 1, 2);
         fleet.loop.want(wish("s1"));

@@ -26,6 +26,8 @@ import io.reelfleet.api.runtime.v1.WorkerReport;
 import io.reelfleet.api.session.v1.Control;
 import io.reelfleet.api.session.v1.SessionSpec;
 import io.reelfleet.api.session.v1.SessionState;
+import io.reelfleet.crds.Documents;
+import io.reelfleet.crds.GPUPool;
 import io.reelfleet.crds.GPUPoolSpec;
 import io.reelfleet.operator.workers.Leaving;
 import io.reelfleet.operator.workers.ProvidedWorker;
@@ -103,6 +105,7 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
         Instant endsBy;
 
         String image = TestFleet.this.image;
+        String node = "";
 
         boolean fatal;
         boolean bad = imageIsBad;
@@ -430,6 +433,33 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
                 null);
     }
 
+    /** All workers of a node are paid for together. */
+    void payByNode() {
+        GPUPool object =
+                (GPUPool)
+                        Documents.read(
+                                        """
+                                        apiVersion: reelfleet.io/v1alpha1
+                                        kind: GPUPool
+                                        metadata: {name: demo, namespace: default}
+                                        spec:
+                                          model: {name: shapes, uri: "builtin:shapes"}
+                                          scaling: {maxGpus: 4, billingUnit: Node}
+                                        """)
+                                .getFirst();
+        pool =
+                new PoolDefinition(
+                        pool.name(),
+                        pool.uid(),
+                        pool.generation(),
+                        pool.model(),
+                        pool.settings(),
+                        pool.workerSettings(),
+                        pool.allowedNamespaces(),
+                        object.getSpec());
+        loop.changed(pool);
+    }
+
     FleetLoop newLoop(long term) {
         return new FleetLoop(
                 pool,
@@ -559,7 +589,7 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
                                                         null)
                                                 : w.leaving,
                                         null,
-                                        "",
+                                        w.node,
                                         w.image))
                 .toList();
     }
