@@ -71,14 +71,18 @@ final class Drain {
         }
         List<WorkerEntry> giveBack = new ArrayList<>();
         for (WorkerEntry w : leaving.values()) {
-            if (w.leaving() != null && w.readyAt == 0 && !turns.containsKey(w.name) && begins(w)) {
+            if (w.leaving() != null && !turns.containsKey(w.name) && begins(w)) {
                 giveBack.add(w);
             }
         }
         return new Step(drop, giveBack);
     }
 
+    /** One that another operator started, and that has not spoken yet, may have sessions. */
     private static boolean begins(WorkerEntry w) {
+        if (w.readyAt != 0 || w.found && w.heardAt == 0) {
+            return false;
+        }
         return switch (w.phase()) {
             case REQUESTED, LOADING -> true;
             case READY, DRAINING, UNKNOWN -> false;

@@ -201,6 +201,21 @@ class DrainTest {
     }
 
     @Test
+    void aWorkerThatTheNextOperatorHasNotHeardYetIsNotTakenForOneThatHasNoSessions() {
+        TestFleet fleet = fleet(2, 1, 1);
+        TestFleet.Worker old = fleet.workerOf("s1");
+        old.leaving = leaving(Reason.NODE_CORDONED, null);
+        old.unlisted = true;
+        old.mute = true;
+        fleet.restart(2, wish("s1"));
+        fleet.run(6);
+        old.unlisted = false;
+        fleet.run(2);
+
+        assertThat(fleet.stopped).doesNotContain(old.name);
+    }
+
+    @Test
     void aWorkerThatIsStillToComeUpIsSimplyReplaced() {
         TestFleet fleet = new TestFleet(2, 1, 1);
         fleet.run(1);

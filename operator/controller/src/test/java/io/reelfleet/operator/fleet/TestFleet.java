@@ -107,6 +107,9 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
         String image = TestFleet.this.image;
         String node = "";
 
+        /** The provider does not show it yet. */
+        boolean unlisted;
+
         boolean fatal;
         boolean bad = imageIsBad;
         Status refusal;
@@ -576,6 +579,7 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
     @Override
     public List<ProvidedWorker> list(String listedPool) {
         return workers.values().stream()
+                .filter(w -> !w.unlisted)
                 .map(
                         w ->
                                 new ProvidedWorker(
