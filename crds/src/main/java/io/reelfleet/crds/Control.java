@@ -38,6 +38,9 @@ import java.util.List;
         value = "!has(self.toChunk) || self.toChunk > self.fromChunk",
         message = Sentences.CONTROL_INTERVAL)
 @ValidationRule(
+        value = "!has(self.refresh) || !self.refresh || self.kind == 'prompt'",
+        message = Sentences.CONTROL_REFRESH)
+@ValidationRule(
         value = "self.kind != 'prompt' || self.fromChunk > 0",
         message = Sentences.CONTROL_FIRST_PROMPT)
 public record Control(
@@ -50,7 +53,7 @@ public record Control(
                         "First chunk it is in force for no longer; until the next control of its kind and role when absent.")
                 Long toChunk,
         @JsonPropertyDescription(
-                        "For reference and entity: what the value stands for, such as style or hero.")
+                        "For reference and entity: what the value stands for, such as first-frame, style or hero.")
                 @Default("")
                 @Size(max = 63)
                 String role,
@@ -62,7 +65,12 @@ public record Control(
                         "A camera pose, an object's path, a light's direction, an action's strength.")
                 @Size(min = 1, max = 256)
                 List<Double> numbers,
-        @JsonPropertyDescription("A picture to follow.") ImageRef image) {
+        @JsonPropertyDescription(
+                        "A picture: with role first-frame the one that the video begins with.")
+                ImageRef image,
+        @JsonPropertyDescription(
+                        "For a prompt: the frames that the model looks back at are run again under it, so that the video turns at once.")
+                Boolean refresh) {
 
     public Control {
         fromChunk = fromChunk == null ? Long.valueOf(0) : fromChunk;

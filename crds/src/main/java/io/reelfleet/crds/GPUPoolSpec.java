@@ -88,6 +88,14 @@ public record GPUPoolSpec(
             message = Sentences.SINK_WINDOW)
     @ValidationRule(
             value =
+                    "!has(self.retrievedFrames) || !has(self.windowFrames) || (has(self.sinkFrames) ? self.sinkFrames : 0) + self.retrievedFrames < self.windowFrames",
+            message = Sentences.RETRIEVED_WINDOW)
+    @ValidationRule(
+            value =
+                    "!has(self.bankFrames) || (has(self.retrievedFrames) && self.bankFrames >= self.retrievedFrames)",
+            message = Sentences.BANK)
+    @ValidationRule(
+            value =
                     "self.uri == oldSelf.uri"
                             + " && has(self.revision) == has(oldSelf.revision) && (!has(self.revision) || self.revision == oldSelf.revision)"
                             + " && has(self.precision) == has(oldSelf.precision) && (!has(self.precision) || self.precision == oldSelf.precision)"
@@ -96,7 +104,9 @@ public record GPUPoolSpec(
                             + " && has(self.size) == has(oldSelf.size) && (!has(self.size) || self.size == oldSelf.size)"
                             + " && has(self.fps) == has(oldSelf.fps) && (!has(self.fps) || self.fps == oldSelf.fps)"
                             + " && has(self.windowFrames) == has(oldSelf.windowFrames) && (!has(self.windowFrames) || self.windowFrames == oldSelf.windowFrames)"
-                            + " && has(self.sinkFrames) == has(oldSelf.sinkFrames) && (!has(self.sinkFrames) || self.sinkFrames == oldSelf.sinkFrames)",
+                            + " && has(self.sinkFrames) == has(oldSelf.sinkFrames) && (!has(self.sinkFrames) || self.sinkFrames == oldSelf.sinkFrames)"
+                            + " && has(self.retrievedFrames) == has(oldSelf.retrievedFrames) && (!has(self.retrievedFrames) || self.retrievedFrames == oldSelf.retrievedFrames)"
+                            + " && has(self.bankFrames) == has(oldSelf.bankFrames) && (!has(self.bankFrames) || self.bankFrames == oldSelf.bankFrames)",
             message = Sentences.MODEL_FIXED)
     public record Model(
             @JsonPropertyDescription("What people call it.") @Required @Size(min = 1, max = 253)
@@ -132,6 +142,14 @@ public record GPUPoolSpec(
             @JsonPropertyDescription("Latent frames that stay in the window for ever.")
                     @ValidationRule(value = "self >= 0", message = Sentences.NOT_NEGATIVE)
                     Integer sinkFrames,
+            @JsonPropertyDescription(
+                            "Dynamic sinks: places of the window for frames that left it and are most like the newest one; 0 for a rolling window.")
+                    @ValidationRule(value = "self >= 0", message = Sentences.NOT_NEGATIVE)
+                    Integer retrievedFrames,
+            @JsonPropertyDescription(
+                            "Most frames that left the window and are kept in host memory, of which retrievedFrames come back.")
+                    @ValidationRule(value = "self > 0", message = Sentences.POSITIVE)
+                    Integer bankFrames,
             @JsonPropertyDescription("Credentials for an s3:// or oci:// uri.")
                     SecretRef secretRef) {}
 
@@ -409,13 +427,14 @@ public record GPUPoolSpec(
 
     /** How long chunks are kept. */
     public record Retention(
-            @JsonPropertyDescription("After a session has finished or was deleted.")
+            @JsonPropertyDescription(
+                            "For how long after a session has finished or was deleted. What a fork refers to stays as long as the fork.")
                     @Default("24h")
                     @Size(max = 64)
                     @ValidationRule(value = Sentences.DURATION_RULE, message = Sentences.DURATION)
                     String afterFinished,
             @JsonPropertyDescription(
-                            "Newest chunks of a live session that are kept; all of them when absent.")
+                            "Newest chunks of a live session that are kept, and those that it needs to go on; all of them when absent.")
                     @ValidationRule(value = "self > 0", message = Sentences.POSITIVE)
                     Long liveChunks) {
         public Retention {

@@ -7,11 +7,13 @@ import io.fabric8.generator.annotation.ValidationRule;
 
 /** An image that a control refers to. */
 public record ImageRef(
-        @JsonPropertyDescription("s3://, https:// or file:/ address of a PNG or JPEG.")
+        @JsonPropertyDescription(
+                        "A PNG or JPEG of the video's size: data:image/png;base64,..., or an https:// or file:/ address below one that the operator allows.")
                 @Required
-                @Size(max = 2048)
+                @Size(max = Sentences.IMAGE_URI_LIMIT)
                 @ValidationRule(
-                        value = "self.matches('^(s3://|https://|file:/).+')",
+                        value =
+                                "self.startsWith('data:image/') || self.startsWith('https://') || self.startsWith('file:/')",
                         message = Sentences.IMAGE_URI)
                 String uri,
         @JsonPropertyDescription(

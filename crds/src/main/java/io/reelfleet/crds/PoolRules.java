@@ -63,6 +63,8 @@ public final class PoolRules {
                 m.fps(),
                 m.windowFrames(),
                 m.sinkFrames(),
+                m.retrievedFrames(),
+                m.bankFrames(),
                 null);
     }
 
@@ -132,6 +134,22 @@ public final class PoolRules {
                         || model.sinkFrames() < model.windowFrames(),
                 "spec.model",
                 Sentences.SINK_WINDOW);
+        v.notNegative(model.retrievedFrames(), "spec.model.retrievedFrames");
+        v.positive(model.bankFrames(), "spec.model.bankFrames");
+        v.require(
+                model.retrievedFrames() == null
+                        || model.windowFrames() == null
+                        || (model.sinkFrames() == null ? 0 : model.sinkFrames())
+                                        + model.retrievedFrames()
+                                < model.windowFrames(),
+                "spec.model",
+                Sentences.RETRIEVED_WINDOW);
+        v.require(
+                model.bankFrames() == null
+                        || (model.retrievedFrames() != null
+                                && model.bankFrames() >= model.retrievedFrames()),
+                "spec.model",
+                Sentences.BANK);
     }
 
     private static void scaling(GPUPoolSpec spec, Violations v) {

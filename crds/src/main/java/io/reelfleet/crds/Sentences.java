@@ -64,8 +64,12 @@ final class Sentences {
             "the control ends before it begins; write a toChunk above fromChunk, or leave it out";
     static final String CONTROL_FIRST_PROMPT =
             "the prompt at chunk 0 is spec.prompt; write it there, and give controls of kind prompt a fromChunk of 1 or more";
+    static final int IMAGE_URI_LIMIT = 131072;
     static final String IMAGE_URI =
-            "is not the address of an image; write one beginning with s3://, https:// or file:/";
+            "is not the address of an image; write one beginning with data:image/, https:// or file:/";
+    static final String CONTROL_REFRESH = "refresh is for prompts; leave it out of other controls";
+    static final String REWIND_CHUNK =
+            "is negative; write the number of the stored chunk that is generated again, 0 or more";
     static final String MAX_CHUNKS =
             "is not a number of chunks; write 1 or more, or leave it out for no limit";
     static final String FROM_CHUNK =
@@ -95,6 +99,10 @@ final class Sentences {
     static final String NOT_NEGATIVE = "is negative; write a whole number of 0 or more";
     static final String SINK_WINDOW =
             "the sink does not fit into the window; write a sinkFrames below windowFrames";
+    static final String RETRIEVED_WINDOW =
+            "sink and retrieved frames leave no room in the window; write a retrievedFrames below windowFrames less sinkFrames";
+    static final String BANK =
+            "bankFrames are where retrieved frames come from; write retrievedFrames too, and bankFrames of at least as many";
     static final String LATE_BUDGET =
             "is not a share; write a number from 0 to 1, such as 0.01 for one chunk in a hundred";
     static final String MIN_MAX = "minGpus is above maxGpus; write a minGpus of at most maxGpus";

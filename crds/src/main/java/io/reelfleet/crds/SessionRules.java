@@ -13,7 +13,7 @@ import java.util.regex.Pattern;
  * namespace and understands the controls is the operator's to say.
  */
 public final class SessionRules {
-    private static final Pattern IMAGE_URI = Pattern.compile("^(s3://|https://|file:/).+");
+    private static final Pattern IMAGE_URI = Pattern.compile("^(data:image/|https://|file:/).*");
 
     private SessionRules() {}
 
@@ -77,6 +77,13 @@ public final class SessionRules {
         v.duration(spec.maxDuration(), "spec.maxDuration");
         v.name(spec.priorityClass(), "spec.priorityClass");
         v.name(spec.latencyClass(), "spec.latencyClass");
+        if (spec.rewind() != null) {
+            v.notEmpty(spec.rewind().id(), "spec.rewind.id");
+            v.length(spec.rewind().id(), 63, "spec.rewind.id");
+            if (v.present(spec.rewind().chunk(), "spec.rewind.chunk")) {
+                v.require(spec.rewind().chunk() >= 0, "spec.rewind.chunk", Sentences.REWIND_CHUNK);
+            }
+        }
         if (spec.from() != null) {
             v.notEmpty(spec.from().session(), "spec.from.session");
             if (v.present(spec.from().chunk(), "spec.from.chunk")) {
@@ -141,6 +148,10 @@ public final class SessionRules {
                 field,
                 Sentences.CONTROL_INTERVAL);
         v.require(
+                !Boolean.TRUE.equals(c.refresh()) || kind == ControlKind.PROMPT,
+                field,
+                Sentences.CONTROL_REFRESH);
+        v.require(
                 kind != ControlKind.PROMPT || c.fromChunk() > 0,
                 field,
                 Sentences.CONTROL_FIRST_PROMPT);
@@ -149,8 +160,9 @@ public final class SessionRules {
             v.size(c.numbers(), 256, field + ".numbers");
         }
         if (image && v.present(c.image().uri(), field + ".image.uri")) {
+            v.length(c.image().uri(), Sentences.IMAGE_URI_LIMIT, field + ".image.uri");
             v.require(
-                    IMAGE_URI.matcher(c.image().uri()).matches(),
+                    IMAGE_URI.matcher(c.image().uri()).lookingAt(),
                     field + ".image.uri",
                     Sentences.IMAGE_URI);
             v.sha256(c.image().sha256(), field + ".image.sha256");

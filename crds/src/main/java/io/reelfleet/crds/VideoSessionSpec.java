@@ -71,6 +71,7 @@ public record VideoSessionSpec(
                 @ValidationRule(value = Sentences.NAME_RULE, message = Sentences.NAME)
                 String latencyClass,
         @JsonPropertyDescription("Fork or resume from a stored chunk. Fixed.") Origin from,
+        @JsonPropertyDescription("Goes back to a stored chunk, once for each id.") Rewind rewind,
         @JsonPropertyDescription(
                         "Seconds after which a Completed or Failed session is deleted; kept until somebody deletes it when absent.")
                 @ValidationRule(value = "self >= 0", message = Sentences.TTL)

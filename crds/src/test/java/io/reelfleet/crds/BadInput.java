@@ -68,7 +68,7 @@ record BadInput(String what, String yaml, String field, String sentence) {
                         Sentences.CONTROL_IMAGE),
                 session(
                         "an action of a picture",
-                        "controls: [{kind: action, image: {uri: 's3://b/i.png'}}]",
+                        "controls: [{kind: action, image: {uri: 'https://b/i.png'}}]",
                         "spec.controls[0]",
                         Sentences.CONTROL_ACTION),
                 session(
@@ -107,13 +107,33 @@ record BadInput(String what, String yaml, String field, String sentence) {
                         "spec.controls[0].text",
                         Sentences.PROMPT_LENGTH),
                 session(
+                        "a negative chunk to go back to",
+                        "rewind: {id: a, chunk: -1}",
+                        "spec.rewind.chunk",
+                        Sentences.REWIND_CHUNK),
+                session(
+                        "a rewind without an id",
+                        "rewind: {chunk: 3}",
+                        "spec.rewind.id",
+                        "Required value"),
+                session(
+                        "an image in a bucket",
+                        "controls: [{kind: reference, role: first-frame, image: {uri: 's3://b/i.png'}}]",
+                        "spec.controls[0].image.uri",
+                        Sentences.IMAGE_URI),
+                session(
+                        "a refresh of something else than a prompt",
+                        "controls: [{kind: negativePrompt, text: x, refresh: true}]",
+                        "spec.controls[0]",
+                        Sentences.CONTROL_REFRESH),
+                session(
                         "an image of no known kind of address",
                         "controls: [{kind: reference, role: style, image: {uri: 'ftp://x'}}]",
                         "spec.controls[0].image.uri",
                         Sentences.IMAGE_URI),
                 session(
                         "a short checksum",
-                        "controls: [{kind: reference, role: style, image: {uri: 's3://b/i', sha256: abc}}]",
+                        "controls: [{kind: reference, role: style, image: {uri: 'https://b/i', sha256: abc}}]",
                         "spec.controls[0].image.sha256",
                         Sentences.SHA256),
                 session("no chunks", "maxChunks: 0", "spec.maxChunks", Sentences.MAX_CHUNKS),
@@ -272,6 +292,16 @@ record BadInput(String what, String yaml, String field, String sentence) {
                         "model: {name: m, uri: 'file:/m', windowFrames: 3, sinkFrames: 3}",
                         "spec.model",
                         Sentences.SINK_WINDOW),
+                pool(
+                        "more retrieved frames than the window has places",
+                        "model: {name: m, uri: 'file:/m', windowFrames: 6, sinkFrames: 3, retrievedFrames: 3}",
+                        "spec.model",
+                        Sentences.RETRIEVED_WINDOW),
+                pool(
+                        "a bank that nothing comes back from",
+                        "model: {name: m, uri: 'file:/m', bankFrames: 30}",
+                        "spec.model",
+                        Sentences.BANK),
                 pool(
                         "no frames",
                         "model: {name: m, uri: 'file:/m', fps: 0}",

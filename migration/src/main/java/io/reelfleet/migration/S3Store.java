@@ -1,5 +1,6 @@
 package io.reelfleet.migration;
 
+import java.net.SocketTimeoutException;
 import java.net.URI;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -8,7 +9,10 @@ import java.util.Optional;
 import software.amazon.awssdk.awscore.exception.AwsServiceException;
 import software.amazon.awssdk.core.checksums.RequestChecksumCalculation;
 import software.amazon.awssdk.core.checksums.ResponseChecksumValidation;
+import software.amazon.awssdk.core.exception.ApiCallAttemptTimeoutException;
+import software.amazon.awssdk.core.exception.ApiCallTimeoutException;
 import software.amazon.awssdk.core.exception.SdkException;
+import software.amazon.awssdk.core.retry.RetryMode;
 import software.amazon.awssdk.core.sync.RequestBody;
 import software.amazon.awssdk.http.urlconnection.UrlConnectionHttpClient;
 import software.amazon.awssdk.services.s3.S3Client;
@@ -27,17 +31,33 @@ import software.amazon.awssdk.services.s3.model.S3Object;
  * addressed by path.
  */
 final class S3Store implements ChunkStore {
+    private static final int UNAUTHORIZED = 401;
+    private static final int FORBIDDEN = 403;
     private static final int NOT_FOUND = 404;
     private static final int CONFLICT = 409;
     private static final int PRECONDITION_FAILED = 412;
+    private static final int TOO_MANY_REQUESTS = 429;
+    private static final int UNAVAILABLE = 503;
     private static final int INSUFFICIENT_STORAGE = 507;
     private static final int MOST_CONFLICTS = 5;
+
+    private static final Duration SILENCE = Duration.ofSeconds(20);
+    private static final Duration PATIENCE = Duration.ofSeconds(60);
 
     private final S3Client client;
     private final String bucket;
     private final String prefix;
 
     S3Store(String bucket, String prefix) throws StoreException {
+        this(bucket, prefix, SILENCE, PATIENCE);
+    }
+
+    /**
+     * @param silence longest wait for the next byte of an answer
+     * @param patience longest wait for one operation with all its tries
+     */
+    S3Store(String bucket, String prefix, Duration silence, Duration patience)
+            throws StoreException {
         this.bucket = bucket;
         this.prefix = prefix.isEmpty() || prefix.endsWith("/") ? prefix : prefix + "/";
         try {
@@ -46,7 +66,14 @@ final class S3Store implements ChunkStore {
                             .httpClientBuilder(
                                     UrlConnectionHttpClient.builder()
                                             .connectionTimeout(Duration.ofSeconds(5))
-                                            .socketTimeout(Duration.ofSeconds(20)))
+                                            .socketTimeout(silence))
+                            .overrideConfiguration(
+                                    o ->
+                                            // Each try after a longer pause, by chance and twice as
+                                            // long
+                                            // after a slow-down.
+                                            o.retryStrategy(RetryMode.STANDARD)
+                                                    .apiCallTimeout(patience))
                             .forcePathStyle(ownEndpoint())
                             // Other servers than AWS's do not all know the newer checksums.
                             .requestChecksumCalculation(RequestChecksumCalculation.WHEN_REQUIRED)
@@ -194,6 +221,39 @@ final class S3Store implements ChunkStore {
                     e);
         }
         return new StoreException(
-                "the chunk store %s %s: %s".formatted(location(), what, e.getMessage()), e);
+                "the chunk store %s %s: %s".formatted(location(), what, reason(e)), e);
+    }
+
+    private static String reason(SdkException e) {
+        if (e instanceof ApiCallTimeoutException
+                || e instanceof ApiCallAttemptTimeoutException
+                || hasCause(e, SocketTimeoutException.class)) {
+            return "its server does not answer in time";
+        }
+        if (e instanceof AwsServiceException service) {
+            String code =
+                    service.statusCode()
+                            + (service.awsErrorDetails() == null
+                                    ? ""
+                                    : " " + service.awsErrorDetails().errorCode());
+            return switch (service.statusCode()) {
+                case FORBIDDEN, UNAUTHORIZED ->
+                        "its server refuses these credentials (%s); let them get, put, list and delete there"
+                                .formatted(code);
+                case UNAVAILABLE, TOO_MANY_REQUESTS ->
+                        "it is busy (%s); it is tried again".formatted(code);
+                default -> "its server answers %s".formatted(code);
+            };
+        }
+        return e.getMessage();
+    }
+
+    private static boolean hasCause(Throwable e, Class<?> type) {
+        for (Throwable cause = e; cause != null; cause = cause.getCause()) {
+            if (type.isInstance(cause)) {
+                return true;
+            }
+        }
+        return false;
     }
 }

@@ -82,7 +82,8 @@ class S3StoreIT extends ChunkStoreContract {
 
     @Override
     @Test
-    @Disabled("S3Mock looks and then stores, in two steps: of concurrent creates several succeed")
+    @Disabled(
+            "S3Mock looks and then stores, in two steps: of concurrent creates several succeed. S3StoreTest tries it on one that does not")
     void ofManyConcurrentCreatesExactlyOneWinsAndItsBytesStay() {}
 
     @Test

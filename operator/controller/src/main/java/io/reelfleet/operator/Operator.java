@@ -378,13 +378,17 @@ public class Operator implements FleetAccess {
                         });
     }
 
-    /** How to reach an S3 store is the same for the operator and its workers. */
+    /**
+     * How to reach an S3 store, and where pictures may come from, is the same for the operator and
+     * its workers.
+     */
     private static Map<String, String> storeEnvironment() {
         Map<String, String> environment = new LinkedHashMap<>();
         System.getenv()
                 .forEach(
                         (key, value) -> {
                             if (key.startsWith("REELFLEET_S3_")
+                                    || key.equals("REELFLEET_IMAGES_FROM")
                                     || key.equals("AWS_REGION")
                                     || key.startsWith("AWS_ENDPOINT_URL")) {
                                 environment.put(key, value);

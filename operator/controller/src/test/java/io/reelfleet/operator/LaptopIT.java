@@ -237,7 +237,37 @@ final class LaptopIT {
         assertThat(camera.body())
                 .contains("does not understand \\\"camera\\\"; write one of: prompt");
 
+        HttpResponse<String> refresh =
+                operator.call(
+                        "POST", "/v1/sessions", YAML, session("a", "rewind: {id: x, chunk: -2}"));
+        assertThat(refresh.statusCode()).isEqualTo(400);
+        assertThat(refresh.body()).contains("spec.rewind.chunk: is negative");
+
         String uid = open(operator, "twice");
+        HttpResponse<String> fork =
+                operator.call(
+                        "POST",
+                        "/v1/sessions",
+                        YAML,
+                        session("branch", "from: {session: twice, chunk: 100000}"));
+        assertThat(fork.statusCode()).isEqualTo(400);
+        assertThat(fork.body()).contains("spec.from.chunk: session " + uid + " has ");
+        HttpResponse<String> rewind =
+                operator.call(
+                        "PATCH",
+                        "/v1/sessions/" + uid,
+                        "application/json",
+                        "{\"rewind\": {\"id\": \"1\", \"chunk\": 100000}}");
+        assertThat(rewind.statusCode()).isEqualTo(400);
+        assertThat(rewind.body()).contains("rewind.chunk: session " + uid + " has ");
+        HttpResponse<String> unnamed =
+                operator.call(
+                        "PATCH",
+                        "/v1/sessions/" + uid,
+                        "application/json",
+                        "{\"rewind\": {\"chunk\": 0}}");
+        assertThat(unnamed.statusCode()).isEqualTo(400);
+        assertThat(unnamed.body()).contains("spec.rewind.id");
         HttpResponse<String> twice =
                 operator.call("POST", "/v1/sessions", YAML, session("twice", ""));
         assertThat(twice.statusCode()).isEqualTo(409);

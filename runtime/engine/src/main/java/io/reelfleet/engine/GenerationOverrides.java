@@ -11,6 +11,8 @@ package io.reelfleet.engine;
  * @param sinkFrames first latent frames of a session that never leave the window
  * @param positions where RoPE places cached frames
  * @param framesPerChunk latent frames per chunk
+ * @param retrievedFrames places of the window for frames that left it; 0 for a rolling window
+ * @param bankFrames most frames that left the window and are kept
  */
 public record GenerationOverrides(
         Integer width,
@@ -20,8 +22,10 @@ public record GenerationOverrides(
         Integer windowFrames,
         Integer sinkFrames,
         KvPositions positions,
-        Integer framesPerChunk) {
-    /** With the model folder's frames per chunk. */
+        Integer framesPerChunk,
+        Integer retrievedFrames,
+        Integer bankFrames) {
+    /** With the model folder's frames per chunk and policy. */
     public GenerationOverrides(
             Integer width,
             Integer height,
@@ -30,7 +34,7 @@ public record GenerationOverrides(
             Integer windowFrames,
             Integer sinkFrames,
             KvPositions positions) {
-        this(width, height, fps, steps, windowFrames, sinkFrames, positions, null);
+        this(width, height, fps, steps, windowFrames, sinkFrames, positions, null, null, null);
     }
 
     /** Keeps everything as the model folder says. */

@@ -105,7 +105,7 @@ record GenerationSettings(
                 framesPerChunk,
                 window,
                 sink,
-                policy(json, window, sink, framesPerChunk),
+                policy(json, overrides, window, sink, framesPerChunk),
                 json.positive("guidance_scale", 1),
                 positions(json, overrides),
                 schedule(folder, json, overrides),
@@ -114,9 +114,11 @@ record GenerationSettings(
                 controls == null ? List.of("prompt") : controls);
     }
 
-    private static KvPolicy policy(Json json, int window, int sink, int framesPerChunk)
+    private static KvPolicy policy(
+            Json json, GenerationOverrides overrides, int window, int sink, int framesPerChunk)
             throws ModelException {
-        int retrieved = json.integer("retrieved_frames", 0, MAX_WINDOW, 0);
+        int retrieved =
+                or(overrides.retrievedFrames(), json.integer("retrieved_frames", 0, MAX_WINDOW, 0));
         if (retrieved == 0) {
             return new KvPolicy.RollingWindow(sink);
         }
@@ -129,7 +131,11 @@ record GenerationSettings(
                             + framesPerChunk);
         }
         return new KvPolicy.DynamicSinks(
-                sink, retrieved, json.integer("bank_frames", retrieved, 1 << 20, 64));
+                sink,
+                retrieved,
+                or(
+                        overrides.bankFrames(),
+                        json.integer("bank_frames", retrieved, 1 << 20, Math.max(retrieved, 64))));
     }
 
     /** True where every step runs once with the prompt and once with the negative prompt. */

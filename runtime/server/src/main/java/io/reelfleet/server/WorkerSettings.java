@@ -164,7 +164,9 @@ record WorkerSettings(Config config) {
                 override("reelfleet.model.window-frames"),
                 override("reelfleet.model.sink-frames"),
                 null,
-                override("reelfleet.model.frames-per-chunk"));
+                override("reelfleet.model.frames-per-chunk"),
+                override("reelfleet.model.retrieved-frames"),
+                override("reelfleet.model.bank-frames"));
     }
 
     private Integer override(String name) {

@@ -35,6 +35,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
@@ -49,6 +50,9 @@ public final class Allocator implements Allocation {
     private static final String DEFAULT_NAMESPACE = "default";
     private static final Pattern UID = Pattern.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?");
     private static final long REPLY_SECONDS = 10;
+
+    /** A worker's report may be a second old. */
+    private static final long NEWER_THAN_KNOWN = 16;
 
     private final Fleets fleets;
     private final Gate gate;
@@ -191,6 +195,9 @@ public final class Allocator implements Allocation {
         gate.permit(caller, Gate.Verb.CREATE, spec.getNamespace());
         PoolView pool = pool(spec.getPool(), spec.getNamespace());
         understood(pool, spec.getControlsList());
+        if (spec.hasFrom()) {
+            forkable(spec);
+        }
         SessionView view;
         // Two requests of one name, or of one id, must not both pass.
         synchronized (opening) {
@@ -254,6 +261,36 @@ public final class Allocator implements Allocation {
                                         kind,
                                         String.join(", ", known.stream().sorted().toList())));
             }
+        }
+    }
+
+    /** What is known here of a fork's source; of sessions that ended long ago its worker knows. */
+    private void forkable(SessionSpec spec) {
+        String source = spec.getFrom().getSessionUid();
+        Optional<SessionView> known = fleets.session(source);
+        if (known.isEmpty()) {
+            return;
+        }
+        if (!known.get().wish().spec().getNamespace().equals(spec.getNamespace())) {
+            throw refused(
+                    Status.Code.INVALID_ARGUMENT,
+                    "spec.from.session: namespace %s has no session %s whose chunks are stored; write the name or uid of one that has"
+                            .formatted(spec.getNamespace(), source));
+        }
+        stored("spec.from.chunk", known.get(), spec.getFrom().getChunk());
+    }
+
+    /** Chunk numbers that are far from being there are a mistake; the worker knows exactly. */
+    private static void stored(String field, SessionView session, long chunk) {
+        long next = session.nextChunk();
+        if (chunk >= next + NEWER_THAN_KNOWN) {
+            throw refused(
+                    Status.Code.INVALID_ARGUMENT,
+                    next == 0
+                            ? "%s: session %s has no chunk so far; wait for chunk %d"
+                                    .formatted(field, session.uid(), chunk)
+                            : "%s: session %s has chunks 0 to %d so far; write one of them"
+                                    .formatted(field, session.uid(), next - 1));
         }
     }
 
@@ -343,12 +380,18 @@ public final class Allocator implements Allocation {
         if (request.hasMaxChunks()) {
             spec.setMaxChunks(request.getMaxChunks());
         }
+        if (request.hasRewind()) {
+            spec.setRewind(request.getRewind());
+        }
         try {
             check(SessionSpecs.resource(spec.build()));
         } catch (IllegalArgumentException e) {
             throw refused(Status.Code.INVALID_ARGUMENT, e.getMessage());
         }
         understood(pool(spec.getPool(), spec.getNamespace()), request.getControlsList());
+        if (request.hasRewind()) {
+            stored("rewind.chunk", view, request.getRewind().getChunk());
+        }
         boolean active =
                 request.hasDesired() && request.getDesired() != Desired.DESIRED_UNSPECIFIED
                         ? request.getDesired() == Desired.DESIRED_ACTIVE

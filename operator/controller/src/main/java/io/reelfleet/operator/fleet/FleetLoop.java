@@ -371,8 +371,8 @@ public final class FleetLoop {
     }
 
     private void want(FleetEvent.SessionWanted e, long now) {
-        SessionWish wish = e.wish();
-        SessionEntry s = sessions.get(wish.spec().getUid());
+        SessionEntry s = sessions.get(e.wish().spec().getUid());
+        SessionWish wish = withOrigin(e.wish(), s);
         if (s == null) {
             s = new SessionEntry(wish, now);
             sessions.put(s.uid, s);
@@ -403,6 +403,18 @@ public final class FleetLoop {
             replies.add(
                     () -> e.reply().complete(view.sessions().getOrDefault(entry.uid, entry.view)));
         }
+    }
+
+    /**
+     * The origin of a fork is fixed, and known by its uid: the object that had the name may be gone
+     * by now.
+     */
+    private static SessionWish withOrigin(SessionWish wish, SessionEntry known) {
+        return known == null || !known.spec().hasFrom()
+                ? wish
+                : wish.with(
+                        wish.spec().toBuilder().setFrom(known.spec().getFrom()).build(),
+                        wish.active());
     }
 
     private void unwant(FleetEvent.SessionUnwanted e) {

@@ -96,6 +96,10 @@ public final class PoolDefinitions {
                 keys,
                 "reelfleet.worker.device",
                 spec.runtime().device().name().toLowerCase(java.util.Locale.ROOT));
+        put(keys, "reelfleet.model.retrieved-frames", model.retrievedFrames());
+        put(keys, "reelfleet.model.bank-frames", model.bankFrames());
+        put(keys, "reelfleet.retention.after-finished", spec.retention().afterFinished());
+        put(keys, "reelfleet.retention.live-chunks", spec.retention().liveChunks());
         put(keys, "reelfleet.worker.threads", spec.runtime().threads());
         put(keys, "reelfleet.worker.latency-target", spec.latency().target());
         put(keys, "reelfleet.worker.idle-timeout", spec.offload().idleTimeout());

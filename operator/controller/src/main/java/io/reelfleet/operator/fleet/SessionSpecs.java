@@ -7,6 +7,7 @@ import io.reelfleet.api.session.v1.ImageRef;
 import io.reelfleet.api.session.v1.NumberList;
 import io.reelfleet.api.session.v1.Origin;
 import io.reelfleet.api.session.v1.Pacing;
+import io.reelfleet.api.session.v1.RewindRequest;
 import io.reelfleet.api.session.v1.SessionSpec;
 import io.reelfleet.crds.Control.ControlKind;
 import io.reelfleet.crds.PoolRef;
@@ -83,6 +84,12 @@ public final class SessionSpecs {
                             .setSessionUid(origin == null ? spec.from().session() : origin)
                             .setChunk(spec.from().chunk()));
         }
+        if (spec.rewind() != null) {
+            message.setRewind(
+                    RewindRequest.newBuilder()
+                            .setId(spec.rewind().id())
+                            .setChunk(spec.rewind().chunk()));
+        }
         return message.build();
     }
 
@@ -95,6 +102,7 @@ public final class SessionSpecs {
         if (c.toChunk() != null) {
             control.setToChunk(c.toChunk());
         }
+        control.setRefresh(Boolean.TRUE.equals(c.refresh()));
         if (c.text() != null) {
             control.setText(c.text());
         } else if (c.numbers() != null) {
@@ -177,6 +185,10 @@ public final class SessionSpecs {
                                 ? new io.reelfleet.crds.Origin(
                                         spec.getFrom().getSessionUid(), spec.getFrom().getChunk())
                                 : null,
+                        spec.hasRewind()
+                                ? new io.reelfleet.crds.Rewind(
+                                        spec.getRewind().getId(), spec.getRewind().getChunk())
+                                : null,
                         null));
         return session;
     }
@@ -208,7 +220,8 @@ public final class SessionSpecs {
                 c.hasImage()
                         ? new io.reelfleet.crds.ImageRef(
                                 c.getImage().getUri(), emptyToNull(c.getImage().getSha256()))
-                        : null);
+                        : null,
+                c.getRefresh() ? Boolean.TRUE : null);
     }
 
     private static String emptyToNull(String text) {

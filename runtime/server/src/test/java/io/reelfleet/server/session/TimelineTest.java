@@ -24,6 +24,7 @@ import io.reelfleet.api.session.v1.SessionSpec;
 import io.reelfleet.engine.Engine;
 import io.reelfleet.engine.EngineOptions;
 import io.reelfleet.engine.EngineSession;
+import io.reelfleet.engine.GenerationOverrides;
 import io.reelfleet.engine.ModelFolder;
 import io.reelfleet.engine.PromptSwitch;
 import io.reelfleet.engine.SessionParameters;
@@ -115,6 +116,11 @@ class TimelineTest {
     }
 
     private Worker worker(String name, Path of, long liveChunks) throws Exception {
+        return worker(name, of, EngineOptions.defaults(), liveChunks);
+    }
+
+    private Worker worker(String name, Path of, EngineOptions options, long liveChunks)
+            throws Exception {
         SessionLoop loop =
                 new SessionLoop(
                         new LoopSettings(
@@ -129,9 +135,7 @@ class TimelineTest {
                         // Batches of one, so that batch shapes are equal.
                         () ->
                                 new EngineGenerators(
-                                        Engine.load(ModelFolder.of(of), EngineOptions.defaults()),
-                                        1,
-                                        false),
+                                        Engine.load(ModelFolder.of(of), options), 1, false),
                         Clock.systemUTC(),
                         new LoopListener() {
                             @Override
@@ -490,6 +494,34 @@ class TimelineTest {
         for (long k = log.firstChunk(); k < log.nextChunk(); k++) {
             assertThat(log.chunk(k)).as("chunk %d", k).isPresent();
         }
+    }
+
+    @Test
+    void aPoolMayChooseDynamicSinksAndItsSessionsRunAndComeBackWithThem() throws Exception {
+        EngineOptions remembering =
+                EngineOptions.defaults()
+                        .with(
+                                new GenerationOverrides(
+                                        null, null, null, null, 12, 3, null, null, 2, 16));
+        Worker d = worker("d", rolling, remembering, 0);
+        Worker r =
+                worker(
+                        "r",
+                        rolling,
+                        EngineOptions.defaults()
+                                .with(new GenerationOverrides(null, null, null, null, 12, 3, null)),
+                        0);
+        admit(d, spec("remembers").toBuilder().setMaxChunks(12).build(), 1);
+        stored("remembers", 5);
+        get(d.loop.suspend("remembers", 1));
+        get(d.loop.resume("remembers", 1, Optional.empty()));
+        admit(r, spec("rolls").toBuilder().setMaxChunks(12).build(), 1);
+        stored("remembers", 12);
+        stored("rolls", 12);
+
+        assertThat(latents("remembers", 2)).isEqualTo(latents("rolls", 2));
+        assertThat(latents("remembers", 11)).isNotEqualTo(latents("rolls", 11));
+        assertTimeline("remembers");
     }
 
     // What is used above.
