@@ -29,6 +29,7 @@ import picocli.CommandLine.Spec;
         footer = {
             "",
             "Names:",
+            "  controls    from a viewer's control to the first chunk under it, over the whole road",
             "  decide      time of a scheduling decision, by workers",
             "  engine      generation beside PyTorch eager, suspend and resume, memory",
             "  migration   how long a session stands still while it moves, and bytes per second"
@@ -37,7 +38,7 @@ import picocli.CommandLine.Spec;
 final class BenchCommand implements Runnable {
     /** A benchmark is added by a line here and one in the footer above. */
     private static final List<Bench> ALL =
-            List.of(new DecideBench(), new EngineBench(), new MigrationBench());
+            List.of(new ControlsBench(), new DecideBench(), new EngineBench(), new MigrationBench());
 
     @Parameters(paramLabel = "NAME", arity = "0..*", description = "What to measure.")
     private List<String> names = List.of();
