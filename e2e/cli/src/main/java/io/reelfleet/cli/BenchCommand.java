@@ -38,7 +38,11 @@ import picocli.CommandLine.Spec;
 final class BenchCommand implements Runnable {
     /** A benchmark is added by a line here and one in the footer above. */
     private static final List<Bench> ALL =
-            List.of(new ControlsBench(), new DecideBench(), new EngineBench(), new MigrationBench());
+            List.of(
+                    new ControlsBench(),
+                    new DecideBench(),
+                    new EngineBench(),
+                    new MigrationBench());
 
     @Parameters(paramLabel = "NAME", arity = "0..*", description = "What to measure.")
     private List<String> names = List.of();

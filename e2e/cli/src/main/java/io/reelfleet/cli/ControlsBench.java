@@ -33,10 +33,10 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
 /**
- * From when a viewer sends a control until the first chunk under it has arrived at that viewer, over
- * the whole road: WebSocket, gateway, worker, engine, session log, gateway, WebSocket. One session
- * alone on one worker, in real time, and controls at moments that have nothing to do with its
- * chunks.
+ * From when a viewer sends a control until the first chunk under it has arrived at that viewer,
+ * over the whole road: WebSocket, gateway, worker, engine, session log, gateway, WebSocket. One
+ * session alone on one worker, in real time, and controls at moments that have nothing to do with
+ * its chunks.
  */
 final class ControlsBench implements Bench {
     private static final ObjectMapper JSON = new ObjectMapper();
