@@ -755,9 +755,10 @@ final class Drafting {
                             fleet.demands(s)
                                     ? leastLoaded(s, NONE)
                                     : fleet.active(s) ? roomiest(s) : NONE;
+                    boolean waits = fleet.mustEmpty(w) && pool.migration();
                     if (to != NONE) {
                         moveTo(s, w, to);
-                    } else if (!fleet.demands(s) || gives(w)) {
+                    } else if (!fleet.demands(s) && !waits || gives(w)) {
                         // Its log holds all that is needed; it waits for its turn.
                         actions.add(new Action.Release(fleet.uid(s), fleet.workerName(w)));
                         decided[s] = decision;

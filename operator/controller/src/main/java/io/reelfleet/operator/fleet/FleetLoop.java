@@ -521,9 +521,10 @@ public final class FleetLoop {
             phaseChanged(w, r, now);
         }
         w.reported = r.getPhase();
-        w.message = r.getMessage();
-        w.deviceBytesUsed = r.getDeviceBytesUsed();
         w.endsBy = r.hasEndsBy() ? instant(r.getEndsBy()) : null;
+        Leaving leaving = w.leaving();
+        w.message = leaving == null || w.failed() ? r.getMessage() : leaving.sentence();
+        w.deviceBytesUsed = r.getDeviceBytesUsed();
         Set<String> here = new HashSet<>();
         for (MoveReport move : r.getMovesList()) {
             moveReported(w, move, now);

@@ -706,6 +706,8 @@ public final class PodWorkers implements WorkerProvider, AutoCloseable {
             container
                     .withNewReadinessProbe()
                     .withPeriodSeconds(5)
+                    // A worker whose cores are all busy is not unhealthy, and evictions go by this.
+                    .withTimeoutSeconds(5)
                     .withNewHttpGet()
                     .withPath("/q/health/ready")
                     .withNewPort(MANAGEMENT_PORT)

@@ -134,6 +134,19 @@ class DrainTest {
     }
 
     @Test
+    void alsoWhoIsIdleWaitsForAnotherWorkerAndKeepsItsState() {
+        TestFleet fleet = fleet(2, 1, 1);
+        TestFleet.Worker doomed = fleet.workerOf("s1");
+        doomed.sessions.get("s1").active = false;
+        fleet.run(1);
+        doomed.leaving = leaving(Reason.NODE_CORDONED, null);
+        fleet.run(6);
+
+        assertThat(doomed.commands).contains("start s1 1").noneMatch(c -> c.startsWith("release"));
+        assertThat(fleet.workers).hasSize(1).doesNotContainKey(doomed.name);
+    }
+
+    @Test
     void suspendedStateIsDroppedWhereNoTimeIsLeftToCopyIt() {
         TestFleet fleet = new TestFleet(5, 2, 2);
         fleet.moving = Moving.WORKS;

@@ -8,6 +8,7 @@ import io.reelfleet.operator.stub.TestCluster;
 import io.reelfleet.operator.stub.TestKubelet;
 import java.time.Clock;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -114,6 +115,33 @@ final class PodWorkersIT extends WorkerProviderContract {
                                                                                 .equals(
                                                                                         s.getServiceAccountToken()
                                                                                                 .getAudience())));
+    }
+
+    @Test
+    void aPodKnowsItsGraceAndTheImageItWasAskedForWith() throws Exception {
+        PodWorkers provider = provider();
+        WorkerLaunch plain = launch("demo-hhhhh");
+        Map<String, String> settings = new LinkedHashMap<>(plain.settings());
+        settings.put("reelfleet.worker.grace", "84s");
+        Pod pod =
+                provider.pod(
+                        new WorkerLaunch(
+                                plain.name(),
+                                plain.pool(),
+                                plain.poolUid(),
+                                settings,
+                                plain.spec()));
+
+        assertThat(pod.getSpec().getTerminationGracePeriodSeconds()).isEqualTo(84);
+        assertThat(pod.getSpec().getContainers().getFirst().getEnv())
+                .as("the worker knows when it will be killed")
+                .anyMatch(
+                        v ->
+                                v.getName().equals("REELFLEET_WORKER_GRACE")
+                                        && v.getValue().equals("84s"));
+        assertThat(pod.getMetadata().getAnnotations())
+                .containsEntry("reelfleet.io/image", provider.image(plain.spec()));
+        assertThat(provider.image(plain.spec())).isNotEmpty();
     }
 
     @Test
