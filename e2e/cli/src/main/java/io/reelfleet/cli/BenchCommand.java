@@ -32,7 +32,8 @@ import picocli.CommandLine.Spec;
             "  controls    from a viewer's control to the first chunk under it, over the whole road",
             "  decide      time of a scheduling decision, by workers",
             "  engine      generation beside PyTorch eager, suspend and resume, memory",
-            "  migration   how long a session stands still while it moves, and bytes per second"
+            "  migration   how long a session stands still while it moves, and bytes per second",
+            "  recovery    from the death of a worker to its session's next chunk"
         },
         mixinStandardHelpOptions = true)
 final class BenchCommand implements Runnable {
@@ -42,7 +43,8 @@ final class BenchCommand implements Runnable {
                     new ControlsBench(),
                     new DecideBench(),
                     new EngineBench(),
-                    new MigrationBench());
+                    new MigrationBench(),
+                    new RecoveryBench());
 
     @Parameters(paramLabel = "NAME", arity = "0..*", description = "What to measure.")
     private List<String> names = List.of();

@@ -28,6 +28,7 @@ import picocli.CommandLine.Spec;
             DownCommand.class,
             OpenCommand.class,
             GetCommand.class,
+            MoveCommand.class,
             CloseCommand.class,
             TokenCommand.class,
             ModelCommand.class,
@@ -50,6 +51,8 @@ public final class Reelfleet implements Runnable {
      */
     public static void main(String[] args) {
         Logger.getLogger("").setLevel(Level.WARNING);
+        // Libraries of libraries log by SLF4J; nobody here misses that.
+        System.setProperty("slf4j.internal.verbosity", "ERROR");
         System.exit(commandLine().execute(args));
     }
 

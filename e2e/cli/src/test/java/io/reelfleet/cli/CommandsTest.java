@@ -54,6 +54,7 @@ class CommandsTest {
                         "down",
                         "open",
                         "get",
+                        "move",
                         "close",
                         "token",
                         "model",
@@ -67,8 +68,8 @@ class CommandsTest {
     @ParameterizedTest
     @ValueSource(
             strings = {
-                "demo", "up", "down", "open", "get", "close", "token", "model", "replay", "bench",
-                "chaos", "images"
+                "demo", "up", "down", "open", "get", "move", "close", "token", "model", "replay",
+                "bench", "chaos", "images"
             })
     void everyCommandHasHelp(String command) throws Exception {
         Answer answer = run(command, "--help");

@@ -197,6 +197,9 @@ public class Operator implements FleetAccess {
                                         listener,
                                         term,
                                         this::deposed));
+        if (processes != null) {
+            processes.follow(fleets::workersChanged);
+        }
         registry = registry();
         leadership = leadership(config);
         leadersAllocator = new LeadersAllocator(leadership::leaderEndpoint, channels::open);

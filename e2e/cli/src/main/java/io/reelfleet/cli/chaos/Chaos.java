@@ -657,6 +657,11 @@ public final class Chaos implements AutoCloseable {
     }
 
     private long pid(String worker) throws IOException {
+        return pid(fleet, worker);
+    }
+
+    /** The process of a worker; 0 when there is none. */
+    static long pid(LocalFleet fleet, String worker) throws IOException {
         Path file = fleet.folder().processes().resolve(worker + ".launch.json");
         if (worker.isEmpty() || !Files.exists(file)) {
             return 0;

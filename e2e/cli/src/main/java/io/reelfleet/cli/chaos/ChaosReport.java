@@ -80,7 +80,7 @@ public final class ChaosReport {
         long compared = r.sessions().stream().mapToLong(Oracle.Finding::compared).sum();
         return String.format(
                 Locale.ROOT,
-                "seed %d: %s in %.1f s; %d sessions, %d chunks (%d by their bits), %d live moves, %d rebuilt; %s",
+                "seed %d: %s in %.1f s; %d sessions, %d chunks (%d by their bits), %d live moves, %d rebuilt, longest wait %.1f s; %s",
                 r.seed(),
                 r.failed() ? "FAILED" : "well",
                 r.seconds(),
@@ -89,6 +89,7 @@ public final class ChaosReport {
                 compared,
                 r.sessions().stream().mapToInt(Oracle.Finding::moves).sum(),
                 r.sessions().stream().mapToInt(Oracle.Finding::rebuilds).sum(),
+                r.sessions().stream().mapToDouble(Oracle.Finding::longestWait).max().orElse(0),
                 String.join("; ", r.acts()));
     }
 
@@ -186,6 +187,7 @@ public final class ChaosReport {
                 session.put("seen", s.seen());
                 session.put("moves", s.moves());
                 session.put("rebuilds", s.rebuilds());
+                session.put("longest_wait_s", s.longestWait());
                 ArrayNode seams = session.putArray("seams");
                 for (Oracle.Seam seam : s.seams()) {
                     ObjectNode one = seams.addObject();

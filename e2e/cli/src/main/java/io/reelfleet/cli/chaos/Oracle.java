@@ -52,6 +52,7 @@ public record Oracle(long chunks, long windowChunks) {
      * @param moves live moves
      * @param rebuilds takeovers that rebuilt the state from the log
      * @param seams of the continuations
+     * @param longestWait most seconds between two chunks in the log
      */
     public record Finding(
             List<Violation> violations,
@@ -60,7 +61,8 @@ public record Oracle(long chunks, long windowChunks) {
             long seen,
             int moves,
             int rebuilds,
-            List<Seam> seams) {}
+            List<Seam> seams,
+            double longestWait) {}
 
     /**
      * Judges.
@@ -83,6 +85,8 @@ public record Oracle(long chunks, long windowChunks) {
         int rebuilds = 0;
         boolean exact = true;
         boolean ended = false;
+        double longestWait = 0;
+        double written = Double.NaN;
         long index = 0;
         for (LogEntry entry : log) {
             if (entry.getIndex() != index++) {
@@ -133,6 +137,11 @@ public record Oracle(long chunks, long windowChunks) {
                 case CHUNK -> {
                     Chunk chunk = entry.getChunk();
                     long k = chunk.getChunk();
+                    double now =
+                            entry.getWrittenAt().getSeconds()
+                                    + entry.getWrittenAt().getNanos() / 1e9;
+                    longestWait = now - written > longestWait ? now - written : longestWait;
+                    written = now;
                     if (entry.getEpoch() != epoch) {
                         wrong.add(
                                 new Violation(
@@ -207,7 +216,8 @@ public record Oracle(long chunks, long windowChunks) {
                 seen,
                 moves,
                 rebuilds,
-                seams.stream().map(s -> measured(s, stored)).toList());
+                seams.stream().map(s -> measured(s, stored)).toList(),
+                longestWait);
     }
 
     /** In latents, frame by frame: the step over the seam beside the steps around it. */

@@ -104,7 +104,8 @@ class OracleTest {
         chunks(3, 4, CHUNKS);
         end(3);
 
-        assertThat(judged()).isEqualTo(new Finding(List.of(), CHUNKS, 0, CHUNKS, 1, 1, List.of()));
+        assertThat(judged())
+                .isEqualTo(new Finding(List.of(), CHUNKS, 0, CHUNKS, 1, 1, List.of(), 0));
     }
 
     @Test

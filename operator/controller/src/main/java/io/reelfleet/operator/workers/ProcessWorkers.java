@@ -18,6 +18,7 @@ import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.jboss.logging.Logger;
 
@@ -40,6 +41,7 @@ public final class ProcessWorkers implements WorkerProvider {
     private final Map<String, String> common;
     private final Certificates certificates;
     private final Duration grace;
+    private volatile Consumer<String> ended = pool -> {};
 
     /** Certifies workers. */
     public interface Certificates {
@@ -70,6 +72,11 @@ public final class ProcessWorkers implements WorkerProvider {
         this.common = Map.copyOf(common);
         this.certificates = certificates;
         this.grace = grace;
+    }
+
+    /** Tells at once, with its pool, when a worker that is started from now on has ended. */
+    public void follow(Consumer<String> listener) {
+        ended = listener;
     }
 
     @Override
@@ -128,6 +135,7 @@ public final class ProcessWorkers implements WorkerProvider {
                     .startInstant()
                     .ifPresent(start -> file.put("process_started_at", start.toString()));
             write(launchFile, file);
+            process.onExit().thenRun(() -> ended.accept(launch.pool()));
         } catch (IOException e) {
             throw new WorkerStartException(
                     "a worker cannot be started with \""

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -48,6 +49,25 @@ final class ProcessWorkersIT extends WorkerProviderContract {
     @AfterEach
     void stopAll() throws IOException {
         provider().stopAll();
+    }
+
+    @Test
+    void aWorkerThatIsKilledIsToldAtOnceAndNoLongerListed() throws Exception {
+        ProcessWorkers provider = provider(Map.of());
+        CompletableFuture<String> told = new CompletableFuture<>();
+        provider.follow(told::complete);
+        provider.start(launch("demo-fffff"));
+        eventually(
+                SOON,
+                () ->
+                        assertThat(provider.list(POOL))
+                                .anySatisfy(w -> assertThat(w.endpoint()).isNotNull()));
+
+        crash("demo-fffff");
+
+        // No listing is asked for meanwhile.
+        assertThat(told).succeedsWithin(Duration.ofSeconds(5)).isEqualTo(POOL);
+        assertThat(provider.list(POOL)).isEmpty();
     }
 
     @Test

@@ -35,7 +35,7 @@ final class LiveSession {
     final CompletableFuture<Void> loaded = new CompletableFuture<>();
 
     /** What reports say; written by the loop's thread, read by any. */
-    volatile SessionReport report = SessionReport.getDefaultInstance();
+    volatile SessionReport report;
 
     SessionSpec spec;
     SessionState state = SessionState.SESSION_STATE_LOADING;
@@ -108,6 +108,9 @@ final class LiveSession {
         this.writer = writer;
         this.controls = new ControlTracks(spec.getControlsList());
         this.lastActive = now;
+        // Whoever reports before anything else is known names it at least.
+        this.report =
+                SessionReport.newBuilder().setSpec(spec).setEpoch(epoch).setState(state).build();
     }
 
     boolean is(SessionState other) {
