@@ -49,8 +49,8 @@ import java.util.stream.Stream;
  * the next.
  */
 public final class Chaos implements AutoCloseable {
-    /** Chunks of a session: three times what the model's window holds. */
-    static final long CHUNKS = 12;
+    /** Chunks of a session: more than three times what the window holds. */
+    static final long CHUNKS = 14;
 
     /** The model's window, 12 latent frames of 3 in a chunk. */
     static final long WINDOW_CHUNKS = 4;
@@ -63,7 +63,7 @@ public final class Chaos implements AutoCloseable {
     private static final Duration END_LIMIT = Duration.ofSeconds(60);
     private static final Duration LEAK_LIMIT = Duration.ofSeconds(20);
     private static final Duration BACK_LIMIT = Duration.ofSeconds(60);
-    private static final long STEP_MILLIS = 3_000;
+    private static final long STEP_MILLIS = 2_000;
     private static final List<String> SCRIPTS =
             List.of(
                     "a red circle moving left and right on a black background",
