@@ -381,6 +381,28 @@ public final class EngineSession implements AutoCloseable {
                         });
     }
 
+    /**
+     * Takes back the clean latents of stored chunks that did not come along with the state: a prompt
+     * switch that refreshes the cache needs them.
+     *
+     * @param stored chunks of {@link #rebuildSet}; those that are here or out of reach are left out
+     */
+    public void recall(List<StoredChunk> stored) {
+        requireOpen();
+        for (StoredChunk each : stored) {
+            boolean wanted =
+                    each.chunk() < chunk
+                            && (each.chunk() < sinkChunks()
+                                    || each.chunk() >= chunk - windowChunks());
+            if (wanted && !recent.containsKey(each.chunk())) {
+                try (PointerScope _ = new PointerScope()) {
+                    recent.put(
+                            each.chunk(), Tensors.owned(() -> tensor(each.latents()).clone()));
+                }
+            }
+        }
+    }
+
     private void forgetRecent() {
         recent.values().forEach(Tensor::close);
         recent.clear();

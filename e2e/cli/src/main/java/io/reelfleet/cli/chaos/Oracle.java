@@ -164,9 +164,11 @@ public record Oracle(long chunks, long windowChunks) {
                     }
                     next = Math.max(next, k + 1);
                     stored.add(chunk);
-                    if (exact && k < undisturbed.size()) {
+                    // After a rewind a chunk is held against the one at its place in the video.
+                    long position = k - chunk.getReplayed();
+                    if (exact && position < undisturbed.size()) {
                         compared++;
-                        if (!undisturbed.get((int) k).equals(chunk.getLatents())) {
+                        if (!undisturbed.get((int) position).equals(chunk.getLatents())) {
                             wrong.add(
                                     new Violation(
                                             Kind.ALTERED,
@@ -193,6 +195,19 @@ public record Oracle(long chunks, long windowChunks) {
                     }
                 }
                 case END -> ended = true;
+                // Its chunks up to there are in another session's log.
+                case FORK -> next = entry.getFork().getChunk() + 1;
+                case REWIND -> {
+                    if (entry.getRewind().getNextChunk() != next) {
+                        wrong.add(
+                                new Violation(
+                                        Kind.LOST,
+                                        "a rewind goes on with chunk %d where chunk %d comes next"
+                                                .formatted(
+                                                        entry.getRewind().getNextChunk(), next)));
+                    }
+                }
+                case TRIM -> {}
                 case BODY_NOT_SET ->
                         wrong.add(
                                 new Violation(

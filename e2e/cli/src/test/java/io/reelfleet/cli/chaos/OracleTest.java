@@ -8,6 +8,7 @@ import io.reelfleet.api.log.v1.End;
 import io.reelfleet.api.log.v1.LogEntry;
 import io.reelfleet.api.log.v1.MediaSegment;
 import io.reelfleet.api.log.v1.Owner;
+import io.reelfleet.api.log.v1.Rewind;
 import io.reelfleet.api.log.v1.Tensor;
 import io.reelfleet.cli.chaos.Oracle.Finding;
 import io.reelfleet.cli.chaos.Oracle.Kind;
@@ -106,6 +107,33 @@ class OracleTest {
 
         assertThat(judged())
                 .isEqualTo(new Finding(List.of(), CHUNKS, 0, CHUNKS, 1, 1, List.of(), 0));
+    }
+
+    @Test
+    void aRewoundChunkIsHeldAgainstTheOneAtItsPlaceInTheVideo() {
+        owner(1, 0, "");
+        chunks(1, 0, 4);
+        entry(1, LogEntry.newBuilder().setRewind(Rewind.newBuilder().setChunk(1).setNextChunk(4)));
+        rewound(4, latents(1));
+        owner(2, 5, "m1");
+        rewound(2, 5, latents(2));
+        assertThat(judged().violations()).isEmpty();
+
+        rewound(2, 6, latents(4));
+        finds(Kind.ALTERED, "chunk 6 has other bits than in the undisturbed session");
+    }
+
+    private void rewound(long k, Tensor latents) {
+        rewound(1, k, latents);
+    }
+
+    private void rewound(long epoch, long k, Tensor latents) {
+        chunk(epoch, k, latents);
+        LogEntry last = log.removeLast();
+        log.add(
+                last.toBuilder()
+                        .setChunk(last.getChunk().toBuilder().setReplayed(3))
+                        .build());
     }
 
     @Test

@@ -137,6 +137,11 @@ public record EngineGenerators(Engine engine, int batchCap, boolean decodesBesid
         }
 
         @Override
+        public void recall(List<StoredChunk> stored) {
+            session.recall(stored);
+        }
+
+        @Override
         public List<Long> rebuildSet(long nextChunk) {
             return session.rebuildSet(nextChunk);
         }

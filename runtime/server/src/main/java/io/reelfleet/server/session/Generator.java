@@ -58,6 +58,9 @@ public interface Generator extends AutoCloseable {
 
     List<Long> rebuildSet(long nextChunk);
 
+    /** Takes back stored latents that did not come along with a state. */
+    default void recall(List<StoredChunk> stored) {}
+
     long stateBytes();
 
     /** Its complete state, to be copied out. */

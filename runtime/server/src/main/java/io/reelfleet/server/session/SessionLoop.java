@@ -1770,7 +1770,30 @@ public final class SessionLoop {
                 session.uid,
                 epoch,
                 session.nextToGenerate);
+        recall(session);
         settled(session);
+    }
+
+    /** Latents do not travel: what a refresh of the window needs is in the log. */
+    private void recall(LiveSession session) {
+        List<Long> wanted = session.generator.rebuildSet(session.position());
+        session.writer.run(
+                () -> {
+                    try {
+                        List<StoredChunk> chunks = session.writer.chunks(wanted);
+                        mailbox.add(
+                                () -> {
+                                    if (session.generator != null && !session.over()) {
+                                        session.generator.recall(chunks);
+                                    }
+                                });
+                    } catch (StoreException e) {
+                        LOG.info(
+                                "session {}: a refresh will keep the old prompt for a while: {}",
+                                session.uid,
+                                e.getMessage());
+                    }
+                });
     }
 
     // Small things.

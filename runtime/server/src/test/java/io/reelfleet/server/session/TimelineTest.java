@@ -405,6 +405,23 @@ class TimelineTest {
     }
 
     @Test
+    void aRefreshAfterALiveMoveHasTheBitsOfOneWithout() throws Exception {
+        admit(a, spec("s"), 1);
+        stored("s", 3);
+        Worker b = worker("b", model, 0);
+        move("m", "s", a, b, 2);
+        stored("s", nextChunk("s") + 3);
+        SessionLoop.Controlled sent =
+                control(b, "s", prompt(SQUARE).toBuilder().setRefresh(true).build());
+        stored("s", sent.chunk() + 2);
+
+        int k = (int) sent.chunk();
+        List<byte[]> reference = undisturbed(k + 2, Map.of(k, SQUARE), true);
+        assertThat(latents("s", k)).isEqualTo(reference.get(k));
+        assertThat(latents("s", k + 1)).isEqualTo(reference.get(k + 1));
+    }
+
+    @Test
     void aVideoBeginsWithTheGivenPictureAndDoesSoAgainAfterARewindToItsBeginning()
             throws Exception {
         byte[] png = png(32, 32);
