@@ -382,8 +382,8 @@ public final class EngineSession implements AutoCloseable {
     }
 
     /**
-     * Takes back the clean latents of stored chunks that did not come along with the state: a prompt
-     * switch that refreshes the cache needs them.
+     * Takes back the clean latents of stored chunks that did not come along with the state: a
+     * prompt switch that refreshes the cache needs them.
      *
      * @param stored chunks of {@link #rebuildSet}; those that are here or out of reach are left out
      */
@@ -396,8 +396,7 @@ public final class EngineSession implements AutoCloseable {
                                     || each.chunk() >= chunk - windowChunks());
             if (wanted && !recent.containsKey(each.chunk())) {
                 try (PointerScope _ = new PointerScope()) {
-                    recent.put(
-                            each.chunk(), Tensors.owned(() -> tensor(each.latents()).clone()));
+                    recent.put(each.chunk(), Tensors.owned(() -> tensor(each.latents()).clone()));
                 }
             }
         }

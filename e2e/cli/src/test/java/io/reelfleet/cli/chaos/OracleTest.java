@@ -117,10 +117,19 @@ class OracleTest {
         rewound(4, latents(1));
         owner(2, 5, "m1");
         rewound(2, 5, latents(2));
+        end(2);
         assertThat(judged().violations()).isEmpty();
+    }
 
-        rewound(2, 6, latents(4));
-        finds(Kind.ALTERED, "chunk 6 has other bits than in the undisturbed session");
+    @Test
+    void aRewoundChunkWithOtherBitsIsFound() {
+        owner(1, 0, "");
+        chunks(1, 0, 4);
+        entry(1, LogEntry.newBuilder().setRewind(Rewind.newBuilder().setChunk(1).setNextChunk(4)));
+        rewound(4, latents(4));
+        end(1);
+
+        finds(Kind.ALTERED, "chunk 4 has other bits than in the undisturbed session");
     }
 
     private void rewound(long k, Tensor latents) {
@@ -130,10 +139,7 @@ class OracleTest {
     private void rewound(long epoch, long k, Tensor latents) {
         chunk(epoch, k, latents);
         LogEntry last = log.removeLast();
-        log.add(
-                last.toBuilder()
-                        .setChunk(last.getChunk().toBuilder().setReplayed(3))
-                        .build());
+        log.add(last.toBuilder().setChunk(last.getChunk().toBuilder().setReplayed(3)).build());
     }
 
     @Test
