@@ -28,7 +28,6 @@ public class EvictionResource {
     private static final int BAD_REQUEST = 400;
     private static final int NOT_FOUND = 404;
     private static final int TOO_MANY_REQUESTS = 429;
-    private static final int RETRY_SECONDS = 5;
 
     @Inject Operator operator;
 
@@ -71,9 +70,9 @@ public class EvictionResource {
                         response.putObject("status")
                                 .put("code", TOO_MANY_REQUESTS)
                                 .put("reason", "TooManyRequests")
-                                .put("message", sentence)
-                                .putObject("details")
-                                .put("retryAfterSeconds", RETRY_SECONDS));
+                                // Without a time to try again after: clients would do that by
+                                // themselves, and nobody would read the sentence.
+                                .put("message", sentence));
         return answer;
     }
 }
