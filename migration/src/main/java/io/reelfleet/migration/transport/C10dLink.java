@@ -1,5 +1,6 @@
 package io.reelfleet.migration.transport;
 
+import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.PointerScope;
@@ -10,6 +11,7 @@ import org.bytedeco.pytorch.IntOptional;
 import org.bytedeco.pytorch.StringVector;
 import org.bytedeco.pytorch.TCPStore;
 import org.bytedeco.pytorch.TCPStoreOptions;
+import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.Work;
 import org.bytedeco.pytorch.global.torch;
@@ -156,38 +158,68 @@ public final class C10dLink implements Link {
     }
 
     @Override
-    public void send(TransferBuffer buffer, long bytes, Duration within) throws TransportException {
-        transfer(buffer, bytes, within, true);
+    public Pending beginSend(MemorySegment bytes) throws TransportException {
+        return begin(bytes, true);
     }
 
     @Override
-    public void receive(TransferBuffer buffer, long bytes, Duration within)
-            throws TransportException {
-        transfer(buffer, bytes, within, false);
+    public Pending beginReceive(MemorySegment into) throws TransportException {
+        return begin(into, false);
     }
 
-    private void transfer(TransferBuffer buffer, long bytes, Duration within, boolean send)
-            throws TransportException {
+    private Pending begin(MemorySegment bytes, boolean send) throws TransportException {
         if (broken) {
             throw new TransportException("the connection with %s is broken".formatted(name));
         }
         try (PointerScope _ = new PointerScope()) {
-            TensorVector tensors = new TensorVector(buffer.first(bytes));
+            Tensor piece = TransferBuffer.over(bytes);
+            TensorVector tensors = new TensorVector(piece);
             // Both directions have a tag of their own where tags count (Gloo).
             Work work =
                     send ? group.send(tensors, peer, 1 - peer) : group.recv(tensors, peer, peer);
-            work._wait(new Milliseconds(Math.max(1, within.toMillis())));
+            return new OnItsWay(
+                    bytes.byteSize(), send, piece.retainReference(), work.retainReference());
         } catch (RuntimeException e) {
-            broken = true;
-            throw failure(
-                    "%s %d bytes %s %s failed"
-                            .formatted(
-                                    send ? "sending" : "receiving",
-                                    bytes,
-                                    send ? "to" : "from",
-                                    name),
-                    e);
+            throw broke(bytes.byteSize(), send, e);
         }
+    }
+
+    private final class OnItsWay implements Pending {
+        private final long bytes;
+        private final boolean send;
+        private final Tensor piece;
+        private final Work work;
+
+        OnItsWay(long bytes, boolean send, Tensor piece, Work work) {
+            this.bytes = bytes;
+            this.send = send;
+            this.piece = piece;
+            this.work = work;
+        }
+
+        @Override
+        public void await(Duration within) throws TransportException {
+            try (PointerScope _ = new PointerScope()) {
+                work._wait(new Milliseconds(Math.max(1, within.toMillis())));
+            } catch (RuntimeException e) {
+                throw broke(bytes, send, e);
+            }
+        }
+
+        @Override
+        public void close() {
+            work.close();
+            piece.close();
+        }
+    }
+
+    private TransportException broke(long bytes, boolean send, RuntimeException e) {
+        broken = true;
+        return failure(
+                "%s %d bytes %s %s failed"
+                        .formatted(
+                                send ? "sending" : "receiving", bytes, send ? "to" : "from", name),
+                e);
     }
 
     /** c10d's first line; the rest are addresses in its libraries. */

@@ -7,8 +7,9 @@ import java.time.Duration;
 import java.util.zip.CRC32C;
 
 /**
- * Messages with bytes after them, over a link. A frame is a header of 32 bytes (magic, kind, length
- * and checksum of the message, number of bytes after it), the message, and the bytes.
+ * Messages over a link. A frame is a block of fixed size that holds a header of 16 bytes (magic,
+ * kind, length and checksum of the message) and the message's beginning; a longer one's rest
+ * follows as a second piece. Pieces of state may follow a frame, as its message says.
  */
 public final class Frames implements AutoCloseable {
     /** What a frame's message is. */
@@ -23,101 +24,104 @@ public final class Frames implements AutoCloseable {
      * A frame that came.
      *
      * @param message in protobuf's binary form
-     * @param bytes how many bytes lie in the buffer
      */
-    public record Frame(Kind kind, byte[] message, long bytes) {}
+    public record Frame(Kind kind, byte[] message) {}
 
-    private static final int MAGIC = 0x52464d56;
-    private static final int HEADER_BYTES = 32;
-    private static final int MOST_MESSAGE_BYTES = 16 << 20;
+    private static final int MAGIC = 0x52464d57;
+    private static final int HEADER_BYTES = 16;
+
+    /** Large enough for what is said while a session stands still, but for the manifest. */
+    private static final int BLOCK_BYTES = 8 << 10;
+
+    private static final int MOST_MESSAGE_BYTES = 64 << 20;
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
-    private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED;
 
     private final Link link;
-    private final TransferBuffer header = new TransferBuffer(HEADER_BYTES);
-    private TransferBuffer message = new TransferBuffer(64 << 10);
+    private final TransferBuffer block = new TransferBuffer(BLOCK_BYTES);
+    private TransferBuffer rest = new TransferBuffer(BLOCK_BYTES);
 
     public Frames(Link link) {
         this.link = link;
     }
 
-    /** Sends a message and the first {@code bytes} of {@code data}. */
-    public void send(
-            Kind kind, MessageLite content, TransferBuffer data, long bytes, Duration within)
-            throws TransportException {
+    /** The line they go over. */
+    public Link link() {
+        return link;
+    }
+
+    /** Sends a message. */
+    public void send(Kind kind, MessageLite content, Duration within) throws TransportException {
         byte[] packed = content.toByteArray();
-        fit(packed.length);
-        MemorySegment.copy(packed, 0, message.memory(), ValueLayout.JAVA_BYTE, 0, packed.length);
-        MemorySegment h = header.memory();
-        h.set(INT, 0, MAGIC);
-        h.set(INT, 4, kind.ordinal());
-        h.set(INT, 8, packed.length);
-        h.set(INT, 12, checksum(message.memory().asSlice(0, packed.length)));
-        h.set(LONG, 16, bytes);
-        h.set(LONG, 24, 0);
-        link.send(header, HEADER_BYTES, within);
-        if (packed.length > 0) {
-            link.send(message, packed.length, within);
-        }
-        if (bytes > 0) {
-            link.send(data, bytes, within);
+        MemorySegment b = block.memory();
+        b.set(INT, 0, MAGIC);
+        b.set(INT, 4, kind.ordinal());
+        b.set(INT, 8, packed.length);
+        b.set(INT, 12, checksum(MemorySegment.ofArray(packed)));
+        int here = Math.min(packed.length, BLOCK_BYTES - HEADER_BYTES);
+        MemorySegment.copy(packed, 0, b, ValueLayout.JAVA_BYTE, HEADER_BYTES, here);
+        link.send(block, BLOCK_BYTES, within);
+        int left = packed.length - here;
+        if (left > 0) {
+            fit(left);
+            MemorySegment.copy(packed, here, rest.memory(), ValueLayout.JAVA_BYTE, 0, left);
+            link.send(rest, left, within);
         }
     }
 
-    /** Receives a frame, whose bytes must fit into {@code data}. */
-    public Frame receive(TransferBuffer data, Duration within) throws TransportException {
-        link.receive(header, HEADER_BYTES, within);
-        MemorySegment h = header.memory();
-        int kind = h.get(INT, 4);
-        int length = h.get(INT, 8);
-        long bytes = h.get(LONG, 16);
-        if (h.get(INT, 0) != MAGIC
+    /** Receives a message. */
+    public Frame receive(Duration within) throws TransportException {
+        link.receive(block, BLOCK_BYTES, within);
+        MemorySegment b = block.memory();
+        int kind = b.get(INT, 4);
+        int length = b.get(INT, 8);
+        if (b.get(INT, 0) != MAGIC
                 || kind < 0
                 || kind >= Kind.values().length
                 || length < 0
-                || length > MOST_MESSAGE_BYTES
-                || bytes < 0
-                || bytes > data.capacity()) {
+                || length > MOST_MESSAGE_BYTES) {
             throw new TransportException("what came is no frame of a move");
         }
-        fit(length);
+        int sum = b.get(INT, 12);
         byte[] packed = new byte[length];
-        if (length > 0) {
-            link.receive(message, length, within);
-            if (checksum(message.memory().asSlice(0, length)) != h.get(INT, 12)) {
-                throw new TransportException("a message came with a wrong checksum");
-            }
-            MemorySegment.copy(message.memory(), ValueLayout.JAVA_BYTE, 0, packed, 0, length);
+        int here = Math.min(length, BLOCK_BYTES - HEADER_BYTES);
+        MemorySegment.copy(b, ValueLayout.JAVA_BYTE, HEADER_BYTES, packed, 0, here);
+        int left = length - here;
+        if (left > 0) {
+            fit(left);
+            link.receive(rest, left, within);
+            MemorySegment.copy(rest.memory(), ValueLayout.JAVA_BYTE, 0, packed, here, left);
         }
-        if (bytes > 0) {
-            link.receive(data, bytes, within);
+        if (checksum(MemorySegment.ofArray(packed)) != sum) {
+            throw new TransportException("a message came with a wrong checksum");
         }
-        return new Frame(Kind.values()[kind], packed, bytes);
+        return new Frame(Kind.values()[kind], packed);
     }
 
     private void fit(int length) {
-        if (length > message.capacity()) {
-            message.close();
-            message = new TransferBuffer(Math.max(length, 2L * length));
+        if (length > rest.capacity()) {
+            rest.close();
+            rest = new TransferBuffer(Math.max(length, Math.min(2L * length, MOST_MESSAGE_BYTES)));
         }
     }
 
-    /** CRC-32C. */
-    public static int checksum(MemorySegment bytes) {
+    /** CRC-32C of all parts, one after the other. */
+    public static int checksum(MemorySegment... parts) {
         CRC32C crc = new CRC32C();
-        long at = 0;
-        while (at < bytes.byteSize()) {
-            long part = Math.min(bytes.byteSize() - at, 1 << 30);
-            crc.update(bytes.asSlice(at, part).asByteBuffer());
-            at += part;
+        for (MemorySegment bytes : parts) {
+            long at = 0;
+            while (at < bytes.byteSize()) {
+                long part = Math.min(bytes.byteSize() - at, 1 << 30);
+                crc.update(bytes.asSlice(at, part).asByteBuffer());
+                at += part;
+            }
         }
         return (int) crc.getValue();
     }
 
     @Override
     public void close() {
-        header.close();
-        message.close();
+        block.close();
+        rest.close();
         link.close();
     }
 }

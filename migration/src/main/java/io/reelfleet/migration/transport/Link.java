@@ -1,5 +1,6 @@
 package io.reelfleet.migration.transport;
 
+import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 
 /**
@@ -8,13 +9,42 @@ import java.time.Duration;
  * Each direction is for one thread at a time.
  */
 public interface Link extends AutoCloseable {
+    /** A piece on its way. Its memory may be used again once {@link #await} has returned. */
+    interface Pending extends AutoCloseable {
+        /** Waits until the piece is sent, or has come. */
+        void await(Duration within) throws TransportException;
+
+        /** Frees what it holds; a piece that is still on its way belongs to a broken link. */
+        @Override
+        void close();
+    }
+
+    /**
+     * Begins to send bytes of native memory, which must stay as it is meanwhile. Several pieces may
+     * be on their way.
+     */
+    Pending beginSend(MemorySegment bytes) throws TransportException;
+
+    /** Begins to receive exactly as many bytes as {@code into} has, a piece of native memory. */
+    Pending beginReceive(MemorySegment into) throws TransportException;
+
     /**
      * Sends the first {@code bytes} of {@code buffer}; when it returns, they may be overwritten.
      */
-    void send(TransferBuffer buffer, long bytes, Duration within) throws TransportException;
+    default void send(TransferBuffer buffer, long bytes, Duration within)
+            throws TransportException {
+        try (Pending pending = beginSend(buffer.memory().asSlice(0, bytes))) {
+            pending.await(within);
+        }
+    }
 
     /** Receives exactly {@code bytes} into {@code buffer}. */
-    void receive(TransferBuffer buffer, long bytes, Duration within) throws TransportException;
+    default void receive(TransferBuffer buffer, long bytes, Duration within)
+            throws TransportException {
+        try (Pending pending = beginReceive(buffer.memory().asSlice(0, bytes))) {
+            pending.await(within);
+        }
+    }
 
     /** Whether an error has ended it. */
     boolean broken();

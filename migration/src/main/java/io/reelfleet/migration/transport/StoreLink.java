@@ -37,24 +37,42 @@ public final class StoreLink implements Link {
         return folder + (fromListener ? "back/" : "there/") + "%010d".formatted(number);
     }
 
+    /** A piece is an object of the store when this returns. */
     @Override
-    public void send(TransferBuffer buffer, long bytes, Duration within) throws TransportException {
-        byte[] piece = buffer.memory().asSlice(0, bytes).toArray(ValueLayout.JAVA_BYTE);
+    public Pending beginSend(MemorySegment bytes) throws TransportException {
         String key = key(listener, sent++);
         try {
-            if (!store.createIfAbsent(key, piece)) {
+            if (!store.createIfAbsent(key, bytes.toArray(ValueLayout.JAVA_BYTE))) {
                 throw new StoreException(key + " is there already");
             }
         } catch (StoreException e) {
             broken = true;
             throw new TransportException("sending through the store failed: " + e.getMessage(), e);
         }
+        return new Pending() {
+            @Override
+            public void await(Duration within) {}
+
+            @Override
+            public void close() {}
+        };
     }
 
     @Override
-    public void receive(TransferBuffer buffer, long bytes, Duration within)
-            throws TransportException {
+    public Pending beginReceive(MemorySegment into) {
         String key = key(!listener, received++);
+        return new Pending() {
+            @Override
+            public void await(Duration within) throws TransportException {
+                fetch(key, into, within);
+            }
+
+            @Override
+            public void close() {}
+        };
+    }
+
+    private void fetch(String key, MemorySegment into, Duration within) throws TransportException {
         long deadline = System.nanoTime() + within.toNanos();
         long pause = SHORTEST_PAUSE_MILLIS;
         try {
@@ -67,12 +85,12 @@ public final class StoreLink implements Link {
                 pause = Math.min(LONGEST_PAUSE_MILLIS, 2 * pause);
                 piece = store.read(key);
             }
-            if (piece.get().length != bytes) {
+            if (piece.get().length != into.byteSize()) {
                 throw new StoreException(
-                        "%s has %d bytes, not %d".formatted(key, piece.get().length, bytes));
+                        "%s has %d bytes, not %d"
+                                .formatted(key, piece.get().length, into.byteSize()));
             }
-            MemorySegment.copy(
-                    piece.get(), 0, buffer.memory(), ValueLayout.JAVA_BYTE, 0, piece.get().length);
+            MemorySegment.copy(piece.get(), 0, into, ValueLayout.JAVA_BYTE, 0, piece.get().length);
         } catch (StoreException e) {
             broken = true;
             throw new TransportException(

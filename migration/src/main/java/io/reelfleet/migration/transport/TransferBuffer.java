@@ -2,7 +2,9 @@ package io.reelfleet.migration.transport;
 
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Loader;
+import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
@@ -45,8 +47,18 @@ public final class TransferBuffer implements AutoCloseable {
         return memory.byteSize();
     }
 
-    Tensor first(long bytes) {
-        return tensor.narrow(0, 0, bytes);
+    /** A tensor of bytes that lies in memory of somebody else's. */
+    static Tensor over(MemorySegment bytes) {
+        BytePointer at = new BytePointer(new Address(bytes.address()));
+        return torch.from_blob(
+                at, new long[] {bytes.byteSize()}, new TensorOptions(torch.ScalarType.Byte));
+    }
+
+    /** A pointer to memory that Java knows by its number. */
+    private static final class Address extends Pointer {
+        Address(long address) {
+            this.address = address;
+        }
     }
 
     static List<TransferBuffer> of(int count, long capacity) {

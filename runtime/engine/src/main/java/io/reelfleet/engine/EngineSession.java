@@ -11,6 +11,7 @@ import io.reelfleet.engine.tensor.Precision;
 import io.reelfleet.engine.tensor.Tensors;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -20,7 +21,9 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import java.util.stream.LongStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.InferenceMode;
@@ -68,6 +71,12 @@ public final class EngineSession implements AutoCloseable {
 
     /** Counts the prompts that were put in force. */
     private long promptVersion;
+
+    /** Counts the negative prompts that were put in force. */
+    private long negativeVersion;
+
+    /** Counts how often the window was made anew: pages of one name had other bytes before. */
+    private long rewrites;
 
     private long chunk;
     private int step;
@@ -325,6 +334,7 @@ public final class EngineSession implements AutoCloseable {
                                     ? engine.encode(negativePrompt)
                                     : pendingNegative);
             pendingNegative = null;
+            negativeVersion++;
         }
     }
 
@@ -356,6 +366,7 @@ public final class EngineSession implements AutoCloseable {
                 return;
             }
         }
+        rewrites++;
         caches().forEach(KvCache::clear);
         for (Map.Entry<Long, Tensor> each : recent.entrySet()) {
             replay(each.getKey(), each.getValue(), prompt);
@@ -368,12 +379,18 @@ public final class EngineSession implements AutoCloseable {
         if (old != null) {
             old.close();
         }
+        forgetOld();
+    }
+
+    /** Forgets clean latents whose frames have left the window. */
+    private void forgetOld() {
+        long newest = recent.isEmpty() ? 0 : recent.lastKey();
         recent.entrySet()
                 .removeIf(
                         each -> {
                             boolean leaves =
                                     each.getKey() >= sinkChunks()
-                                            && each.getKey() <= number - windowChunks();
+                                            && each.getKey() <= newest - windowChunks();
                             if (leaves) {
                                 each.getValue().close();
                             }
@@ -896,6 +913,7 @@ public final class EngineSession implements AutoCloseable {
         lastChunks.forEach(each -> stored.put(each.chunk(), each));
         checkStored(nextChunk, stored);
         discardChunk();
+        rewrites++;
         caches().forEach(KvCache::clear);
         forgetRecent();
         dropFinished();
@@ -1022,12 +1040,6 @@ public final class EngineSession implements AutoCloseable {
         requireOpen();
         awaitDecode();
         requireTaken();
-        if (unguided != null) {
-            throw new IllegalStateException(
-                    "session "
-                            + parameters.uid()
-                            + " has guidance: its state is not carried, it is rebuilt from its latents elsewhere");
-        }
         return new StatePosition(
                 parameters.seed(),
                 chunk,
@@ -1036,7 +1048,18 @@ public final class EngineSession implements AutoCloseable {
                 decoder.begun(),
                 Objects.requireNonNullElse(promptInForce, ""),
                 Objects.requireNonNullElse(pendingPrompt, ""),
-                LongStream.of(cache.cachedFrames()).boxed().toList());
+                pendingSwitch,
+                negativePrompt,
+                pendingNegative != null,
+                rewrites,
+                window(cache),
+                unguided == null ? StatePosition.Window.NONE : window(unguided));
+    }
+
+    private static StatePosition.Window window(KvCache of) {
+        return new StatePosition.Window(
+                LongStream.of(of.cachedFrames()).boxed().toList(),
+                of.retrievedFrames().stream().sorted().toList());
     }
 
     List<StateRecord> records() {
@@ -1044,127 +1067,258 @@ public final class EngineSession implements AutoCloseable {
         awaitDecode();
         bringNear();
         List<StateRecord> records = new ArrayList<>();
-        for (long frame : cache.cachedFrames()) {
-            for (int layer = 0; layer < cache.layers(); layer++) {
-                records.add(pageRecord(frame, layer));
+        for (KvCache each : caches()) {
+            for (long frame : each.cachedFrames()) {
+                for (int layer = 0; layer < each.layers(); layer++) {
+                    records.add(pageRecord(each, frame, layer));
+                }
+            }
+            for (long frame : each.bankFrames()) {
+                for (String kind : BANK) {
+                    Tensor kept = each.banked(frame, BANK.indexOf(kind));
+                    records.add(record(of(each, kind) + "/" + frame, rewrites, kept));
+                }
             }
         }
-        if (prompt != null) {
-            for (int layer = 0; layer < prompt.keys().length; layer++) {
-                long numbers = prompt.keys()[layer].numel();
-                records.add(
-                        record("cross/" + layer, promptVersion, List.of(2L, numbers), 2 * numbers));
-            }
-        }
+        addCross(records, CROSS, prompt, promptVersion);
+        addCross(records, UNGUIDED + CROSS, negative, negativeVersion);
         List<Tensor> parts = decoder.parts();
         for (int i = 0; i < parts.size(); i++) {
-            Tensor part = parts.get(i);
-            List<Long> shape = LongStream.of(Tensors.shape(part)).boxed().toList();
-            records.add(record("vae/" + i, chunk, shape, part.numel()));
+            records.add(record(DECODER + "/" + i, made(chunk), parts.get(i)));
+        }
+        recent.forEach(
+                (number, clean) -> records.add(record(CLEAN + "/" + number, made(0), clean)));
+        if (firstFrame != null && chunk == 0) {
+            records.add(record(FIRST_FRAME, 0, firstFrame));
         }
         if (latents != null) {
-            List<Long> shape = LongStream.of(Tensors.shape(latents)).boxed().toList();
-            long version = chunk * (schedule.steps() + 1) + step;
-            records.add(record("latents", version, shape, latents.numel()));
+            records.add(record(LATENTS, made(chunk * (schedule.steps() + 1) + step), latents));
         }
         return records;
     }
 
-    private StateRecord pageRecord(long frame, int layer) {
-        long numbers = cache.pageBytes() / engine.device().precision().bytes();
-        return record("kv/" + frame + "/" + layer, 0, List.of(2L, numbers / 2), numbers);
+    /** Grows with {@code count}, and whenever the session goes back. */
+    private long made(long count) {
+        return (rewrites << 40) + count;
     }
 
-    private StateRecord record(String name, long version, List<Long> shape, long numbers) {
-        Precision precision = precisionOf(name);
+    private static void addCross(
+            List<StateRecord> records, String name, CrossContext context, long version) {
+        if (context != null) {
+            for (int layer = 0; layer < context.keys().length; layer++) {
+                try (Tensor both = part(context, layer)) {
+                    records.add(record(name + "/" + layer, version, both));
+                }
+            }
+        }
+    }
+
+    /** Keys, then values of a layer. */
+    private static Tensor part(CrossContext context, int layer) {
+        return Tensors.owned(() -> context.memory().select(0, layer));
+    }
+
+    private String of(KvCache which, String kind) {
+        return which == cache ? kind : UNGUIDED + kind;
+    }
+
+    private StateRecord pageRecord(KvCache of, long frame, int layer) {
+        Precision precision = engine.device().precision();
+        long numbers = of.pageBytes() / precision.bytes();
         return new StateRecord(
-                name, version, precision.dtype(), shape, numbers * precision.bytes());
+                of(of, PAGE) + "/" + frame + "/" + layer,
+                rewrites,
+                precision.dtype(),
+                List.of(2L, numbers / 2),
+                of.pageBytes());
     }
 
-    /** Latents are float32 whatever the engine computes in. */
-    private Precision precisionOf(String name) {
-        return name.equals("latents") ? Precision.FP32 : engine.device().precision();
+    private static StateRecord record(String name, long version, Tensor tensor) {
+        return new StateRecord(
+                name,
+                version,
+                Precision.dtypeOf(tensor.scalar_type().intern()),
+                LongStream.of(Tensors.shape(tensor)).boxed().toList(),
+                Tensors.bytes(tensor));
     }
 
     void copyRecord(StateRecord record, MemorySegment into) {
         requireOpen();
         bringNear();
-        String[] parts = record.name().split("/");
-        if (parts[0].equals("kv")) {
-            cache.readPage(Long.parseLong(parts[1]), Integer.parseInt(parts[2]), into);
+        Name name = Name.of(record.name());
+        if (name.kind().equals(PAGE)) {
+            cacheOf(name).readPage(name.number(), name.layer(), into);
             return;
         }
         awaitDecode();
-        if (!records().contains(record)) {
+        Tensor from = tensor(name);
+        if (from == null) {
             throw new IllegalStateException(
-                    "session %s has no %s of version %d"
-                            .formatted(parameters.uid(), record.name(), record.version()));
+                    "session %s has no %s".formatted(parameters.uid(), record.name()));
         }
-        long at = 0;
-        for (Tensor tensor : tensors(parts, prompt)) {
-            long bytes = Tensors.bytes(tensor);
-            try (PointerScope _ = new PointerScope()) {
-                engine.device().read(flat(tensor), into.asSlice(at, bytes));
-            }
-            at += bytes;
+        try (from;
+                PointerScope _ = new PointerScope()) {
+            engine.device().read(from, into);
         }
     }
 
-    /** The numbers as they lie in memory: a prompt's keys and values are seen turned. */
-    private static Tensor flat(Tensor tensor) {
-        return tensor.is_contiguous() ? tensor : tensor.transpose(1, 2);
-    }
-
-    /** The tensors of a record that is no page, one after the other. */
-    private List<Tensor> tensors(String[] name, CrossContext cross) {
-        return switch (name[0]) {
-            case "cross" -> {
-                int layer = Integer.parseInt(name[1]);
-                yield List.of(cross.keys()[layer], cross.values()[layer]);
-            }
-            case "vae" -> List.of(decoder.parts().get(Integer.parseInt(name[1])));
-            case "latents" -> List.of(latents);
-            default -> throw new IllegalArgumentException("no such record: " + name[0]);
+    /**
+     * Where a record's bytes lie, for reading them without a copy; empty where they can only be
+     * copied. A page's keys and values, else one part.
+     */
+    List<MemorySegment> memoryOf(StateRecord record) {
+        Name name = Name.of(record.name());
+        if (suspended || transfer != null || engine.device().kind() != Device.Kind.CPU) {
+            return List.of();
+        }
+        return switch (name.kind()) {
+            case PAGE -> cacheOf(name).page(name.number(), name.layer());
+            case DECODER -> List.of(Tensors.memory(decoder.parts().get((int) name.number())));
+            default -> List.of();
         };
     }
 
+    /**
+     * Says later, on any thread, whether the bytes of {@link #memoryOf} are still what they were.
+     */
+    BooleanSupplier unchanged(StateRecord record) {
+        Name name = Name.of(record.name());
+        return name.kind().equals(PAGE)
+                ? cacheOf(name).unchanged(name.number())
+                : decoder.unchanged();
+    }
+
+    /** Tensors that the memory of {@link #memoryOf} lies in; the caller closes them. */
+    List<Tensor> holdMemory() {
+        return List.of(
+                Tensors.owned(() -> new Tensor(engine.pool().keys())),
+                Tensors.owned(() -> new Tensor(engine.pool().values())),
+                Tensors.owned(() -> new Tensor(decoder.memory())));
+    }
+
+    private KvCache cacheOf(Name name) {
+        if (name.unguided() && unguided == null) {
+            throw new IllegalArgumentException("this model runs without guidance");
+        }
+        return name.unguided() ? unguided : cache;
+    }
+
+    /** A record's tensor, no page's, for the caller to close; null where there is none. */
+    private Tensor tensor(Name name) {
+        Tensor found =
+                switch (name.kind()) {
+                    case CROSS -> {
+                        CrossContext context = name.unguided() ? negative : prompt;
+                        yield context == null ? null : part(context, (int) name.number());
+                    }
+                    case DECODER -> decoder.parts().get((int) name.number());
+                    case CLEAN -> recent.get(name.number());
+                    case BANK_KEYS, BANK_VALUES, LIKENESS ->
+                            cacheOf(name).banked(name.number(), BANK.indexOf(name.kind()));
+                    case FIRST_FRAME -> firstFrame;
+                    case LATENTS -> latents;
+                    default -> throw new IllegalArgumentException("no such record: " + name.kind());
+                };
+        return found == null || name.kind().equals(CROSS)
+                ? found
+                : Tensors.owned(() -> new Tensor(found));
+    }
+
+    /** Makes room for a record that another session has; its tensor, for the caller to close. */
+    private Tensor roomFor(Name name) {
+        switch (name.kind()) {
+            case CROSS -> {
+                cacheOf(name);
+                if (name.unguided() && negative == null) {
+                    negative = engine.transformer().emptyCross(engine.settings().textLen());
+                } else if (!name.unguided() && prompt == null) {
+                    prompt = engine.transformer().emptyCross(engine.settings().textLen());
+                }
+            }
+            case CLEAN -> {
+                if (recent.size() > 2 * (windowChunks() + sinkChunks() + 2)) {
+                    throw new IllegalArgumentException(
+                            "there are more clean latents than a window");
+                }
+                recent.computeIfAbsent(name.number(), _ -> emptyLatents());
+            }
+            case FIRST_FRAME -> {
+                if (firstFrame == null) {
+                    long[] shape = shapeOfLatents();
+                    shape[0] = 1;
+                    firstFrame = Tensors.owned(() -> engine.device().zeroFloats(shape));
+                }
+            }
+            case LATENTS -> latents = latents == null ? emptyLatents() : latents;
+            case BANK_KEYS, BANK_VALUES, LIKENESS -> cacheOf(name).bankRoom(name.number());
+            default -> {}
+        }
+        return tensor(name);
+    }
+
+    private Tensor emptyLatents() {
+        return Tensors.owned(() -> engine.device().zeroFloats(shapeOfLatents()));
+    }
+
+    /**
+     * Where a record's bytes go, in their order: memory of this session that may be filled by any
+     * thread; empty on a GPU, where {@link #placeRecord} takes them.
+     */
+    List<MemorySegment> room(StateRecord record) throws StateMismatchException {
+        return fitting(
+                record,
+                () -> {
+                    Name name = Name.of(record.name());
+                    boolean direct = engine.device().kind() == Device.Kind.CPU;
+                    if (name.kind().equals(PAGE)) {
+                        requireSame(pageRecord(record, name), record);
+                        cacheOf(name).room(name.number());
+                        return direct ? cacheOf(name).page(name.number(), name.layer()) : List.of();
+                    }
+                    try (Tensor into = roomFor(name)) {
+                        requireSame(record(record.name(), 0, into), record);
+                        return direct ? List.of(Tensors.memory(into)) : List.of();
+                    }
+                });
+    }
+
     void placeRecord(StateRecord record, MemorySegment from) throws StateMismatchException {
+        fitting(
+                record,
+                () -> {
+                    Name name = Name.of(record.name());
+                    if (from.byteSize() != record.bytes()) {
+                        throw new IllegalArgumentException(
+                                "it has %d bytes and %d came"
+                                        .formatted(record.bytes(), from.byteSize()));
+                    }
+                    if (name.kind().equals(PAGE)) {
+                        requireSame(pageRecord(record, name), record);
+                        cacheOf(name).room(name.number());
+                        cacheOf(name).placePage(name.number(), name.layer(), from);
+                        return null;
+                    }
+                    try (Tensor into = roomFor(name);
+                            PointerScope _ = new PointerScope()) {
+                        requireSame(record(record.name(), 0, into), record);
+                        engine.device().write(from, into);
+                        return null;
+                    }
+                });
+    }
+
+    /** What this model's page of that name is. */
+    private StateRecord pageRecord(StateRecord record, Name name) {
+        if (name.layer() < 0 || name.layer() >= cache.layers() || name.number() < 0) {
+            throw new IllegalArgumentException("this model has no such page");
+        }
+        return pageRecord(cacheOf(name), name.number(), name.layer());
+    }
+
+    private static <T> T fitting(StateRecord record, Supplier<T> placing)
+            throws StateMismatchException {
         try {
-            String dtype = precisionOf(record.name()).dtype();
-            if (!record.dtype().equals(dtype)) {
-                throw new IllegalArgumentException(
-                        "its type is " + record.dtype() + ", not " + dtype);
-            }
-            String[] parts = record.name().split("/");
-            if (parts[0].equals("kv")) {
-                long frame = Long.parseLong(parts[1]);
-                int layer = Integer.parseInt(parts[2]);
-                requireSame(pageRecord(frame, layer), record);
-                if (layer < 0 || layer >= cache.layers() || frame < 0) {
-                    throw new IllegalArgumentException("this model has no such page");
-                }
-                cache.placePage(frame, layer, from);
-                return;
-            }
-            if (parts[0].equals("cross") && prompt == null) {
-                prompt = engine.transformer().emptyCross(engine.settings().textLen());
-            } else if (parts[0].equals("latents") && latents == null) {
-                latents = Tensors.owned(() -> engine.device().zeroFloats(shapeOfLatents()));
-            }
-            List<Tensor> into = tensors(parts, prompt);
-            long bytes = into.stream().mapToLong(Tensors::bytes).sum();
-            if (bytes != record.bytes() || bytes != from.byteSize()) {
-                throw new IllegalArgumentException(
-                        "it has %d bytes where this model has %d".formatted(record.bytes(), bytes));
-            }
-            long at = 0;
-            for (Tensor tensor : into) {
-                long size = Tensors.bytes(tensor);
-                try (PointerScope _ = new PointerScope()) {
-                    engine.device().write(from.asSlice(at, size), flat(tensor));
-                }
-                at += size;
-            }
+            return placing.get();
         } catch (IllegalArgumentException | IllegalStateException | IndexOutOfBoundsException e) {
             throw new StateMismatchException(
                     "record %s does not fit this model: %s"
@@ -1174,6 +1328,10 @@ public final class EngineSession implements AutoCloseable {
     }
 
     private static void requireSame(StateRecord mine, StateRecord other) {
+        if (!mine.dtype().equals(other.dtype())) {
+            throw new IllegalArgumentException(
+                    "its type is " + other.dtype() + ", not " + mine.dtype());
+        }
         if (mine.bytes() != other.bytes() || !mine.shape().equals(other.shape())) {
             throw new IllegalArgumentException(
                     "its shape is %s, this model's %s".formatted(other.shape(), mine.shape()));
@@ -1187,33 +1345,41 @@ public final class EngineSession implements AutoCloseable {
                     "the state's seed is %d, the session's %d"
                             .formatted(position.seed(), parameters.seed()));
         }
-        cache.keepFrames(position.cachedFrames());
-        if (!position.midChunk() && latents != null) {
-            latents.close();
-            latents = null;
-        }
+        Set<String> names = new HashSet<>();
+        records.forEach(record -> names.add(record.name()));
+        keepOnly(position, names);
         chunk = position.chunk();
         step = position.step();
         decoder.begun(position.decoderStarted());
         promptInForce = position.promptInForce().isEmpty() ? null : position.promptInForce();
-        promptVersion =
-                records.stream()
-                        .filter(record -> record.name().startsWith("cross/"))
-                        .mapToLong(StateRecord::version)
-                        .max()
-                        .orElse(0);
+        promptVersion = newest(records, CROSS);
+        negativeVersion = newest(records, UNGUIDED + CROSS);
+        rewrites = position.rewrites();
         pendingPrompt = null;
         pendingIds = null;
         try {
             if (!position.pendingPrompt().isEmpty()) {
-                setPrompt(position.pendingPrompt());
+                setPrompt(position.pendingPrompt(), position.pendingSwitch());
+            }
+            if (unguided != null && position.negativePending()) {
+                setNegativePrompt(position.negativePrompt());
             }
         } catch (InvalidPromptException e) {
             throw new StateMismatchException("the state's " + e.getMessage(), e);
         }
-        if (latents != null) {
-            int count = engine.settings().framesPerChunk();
-            cache.beginChunk(chunk * count, count);
+        negativePrompt = position.negativePrompt();
+        int count = engine.settings().framesPerChunk();
+        try {
+            cache.standAt(
+                    position.window().retrieved(), chunk * count, latents == null ? 0 : count);
+            if (unguided != null) {
+                unguided.standAt(
+                        position.unguidedWindow().retrieved(),
+                        chunk * count,
+                        latents == null ? 0 : count);
+            }
+        } catch (IllegalStateException e) {
+            throw new StateMismatchException("the state's " + e.getMessage(), e);
         }
         // Last, since what is missing shows only now.
         if (!new HashSet<>(records()).equals(new HashSet<>(records))
@@ -1221,6 +1387,79 @@ public final class EngineSession implements AutoCloseable {
             throw new StateMismatchException(
                     "the state of session %s at chunk %d is not complete: its records do not belong to one position"
                             .formatted(parameters.uid(), chunk));
+        }
+    }
+
+    void keepFrames(Collection<Long> frames, Collection<Long> unguidedFrames) {
+        cache.keepFrames(frames);
+        if (unguided != null) {
+            unguided.keepFrames(unguidedFrames);
+        }
+        forgetOld();
+    }
+
+    /** Forgets what came early and does not belong to the state any more. */
+    private void keepOnly(StatePosition position, Set<String> names) {
+        keepFrames(position.window().cached(), position.unguidedWindow().cached());
+        for (KvCache each : caches()) {
+            each.keepBanked(frame -> names.contains(of(each, BANK_KEYS) + "/" + frame));
+        }
+        recent.entrySet()
+                .removeIf(
+                        each -> {
+                            boolean gone = !names.contains(CLEAN + "/" + each.getKey());
+                            if (gone) {
+                                each.getValue().close();
+                            }
+                            return gone;
+                        });
+        if (firstFrame != null && !names.contains(FIRST_FRAME)) {
+            firstFrame.close();
+            firstFrame = null;
+        }
+        if (!position.midChunk() && latents != null) {
+            latents.close();
+            latents = null;
+        }
+    }
+
+    private static long newest(List<StateRecord> records, String kind) {
+        return records.stream()
+                .filter(record -> record.name().startsWith(kind + "/"))
+                .mapToLong(StateRecord::version)
+                .max()
+                .orElse(0);
+    }
+
+    private static final String PAGE = "kv";
+    private static final String CROSS = "cross";
+    private static final String DECODER = "vae";
+    private static final String CLEAN = "clean";
+    private static final String BANK_KEYS = "bankkeys";
+    private static final String BANK_VALUES = "bankvalues";
+    private static final String LIKENESS = "banklike";
+    private static final List<String> BANK = List.of(BANK_KEYS, BANK_VALUES, LIKENESS);
+    private static final String FIRST_FRAME = "firstframe";
+    private static final String LATENTS = "latents";
+
+    /** Before the names of what belongs to the video without the prompt. */
+    private static final String UNGUIDED = "neg";
+
+    /**
+     * A record's name in its parts.
+     *
+     * @param number frame, chunk, layer or part
+     * @param layer of a page
+     */
+    private record Name(boolean unguided, String kind, long number, int layer) {
+        static Name of(String text) {
+            String[] parts = text.split("/", 4);
+            boolean unguided = parts[0].startsWith(UNGUIDED);
+            return new Name(
+                    unguided,
+                    unguided ? parts[0].substring(UNGUIDED.length()) : parts[0],
+                    parts.length > 1 ? Long.parseLong(parts[1]) : 0,
+                    parts.length > 2 ? Integer.parseInt(parts[2]) : 0);
         }
     }
 

@@ -14,7 +14,7 @@ import java.util.List;
  */
 public final class SessionState {
     /** Layout of the records. A state of another version is refused. */
-    public static final int VERSION = 1;
+    public static final int VERSION = 2;
 
     private final EngineSession session;
 
@@ -46,5 +46,13 @@ public final class SessionState {
      */
     public void read(StateRecord record, MemorySegment into) {
         session.copyRecord(record, into);
+    }
+
+    /**
+     * Lends the memory of those of {@code records} that need not be copied: pages, and the
+     * decoder's cache. Empty on a GPU and while the session is suspended.
+     */
+    public StateLoan lend(List<StateRecord> records) {
+        return new StateLoan(session, records);
     }
 }

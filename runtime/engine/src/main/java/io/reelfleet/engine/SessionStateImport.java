@@ -28,9 +28,23 @@ public final class SessionStateImport {
         this.session = session;
     }
 
-    /** Forgets pages of latent frames that are not among {@code frames}: they left the window. */
-    public void keep(Collection<Long> frames) {
-        session.cache().keepFrames(frames);
+    /** Forgets pages of latent frames that left the windows. */
+    public void keep(Collection<Long> frames, Collection<Long> unguidedFrames) {
+        session.keepFrames(frames, unguidedFrames);
+    }
+
+    /**
+     * Where a record's bytes go, in their order, for whoever receives them; {@link #filled} says
+     * that they are there. Empty where they can only be taken by {@link #write}.
+     */
+    public List<MemorySegment> room(StateRecord record) throws StateMismatchException {
+        written.remove(record.name());
+        return session.room(record);
+    }
+
+    /** The record's bytes are in their {@link #room}. */
+    public void filled(StateRecord record) {
+        written.put(record.name(), record.version());
     }
 
     /** Takes a record's bytes. A later version replaces an earlier one. */

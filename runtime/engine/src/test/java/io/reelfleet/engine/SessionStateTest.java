@@ -3,9 +3,12 @@ package io.reelfleet.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.reelfleet.engine.model.RandomModel;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -139,7 +142,7 @@ class SessionStateTest {
             EngineSession from, SessionStateImport into, Map<String, Long> sent, Arena arena)
             throws Exception {
         SessionState state = SessionState.of(from);
-        into.keep(state.position().cachedFrames());
+        into.keep(state.position().window().cached(), state.position().unguidedWindow().cached());
         int copied = 0;
         for (StateRecord record : state.records()) {
             if (!Long.valueOf(record.version()).equals(sent.put(record.name(), record.version()))) {
@@ -194,6 +197,166 @@ class SessionStateTest {
             assertThatThrownBy(() -> into.finish(state.position(), List.of(first)))
                     .isInstanceOf(StateMismatchException.class)
                     .hasMessageContaining("not complete");
+        }
+    }
+
+    /** A model's engines with one more setting; closed by the caller. */
+    private static Engine[] engines(Path model, String setting, int value) throws Exception {
+        RandomModel.tiny().write(model, 3);
+        Path file = model.resolve("reelfleet.json");
+        ObjectNode node =
+                (ObjectNode) JsonMapper.builder().build().readTree(Files.readString(file));
+        node.put(setting, value);
+        if (setting.equals("retrieved_frames")) {
+            node.put("bank_frames", 4);
+            node.put("sink_frames", 1);
+        }
+        Files.writeString(file, node.toString());
+        return new Engine[] {
+            Engine.load(ModelFolder.of(model), EngineOptions.defaults()),
+            Engine.load(ModelFolder.of(model), EngineOptions.defaults())
+        };
+    }
+
+    private interface Hand {
+        /** What somebody does before chunk {@code k}. */
+        void before(int k, EngineSession session) throws Exception;
+    }
+
+    /** Carries a session to and fro at every step and compares it with one that stays. */
+    private static void carriedItKeepsItsBits(Engine[] engines, int chunks, Hand hand)
+            throws Exception {
+        List<byte[]> expected = new ArrayList<>();
+        try (EngineSession undisturbed = engines[0].open(parameters())) {
+            for (int k = 0; k < chunks; k++) {
+                hand.before(k, undisturbed);
+                expected.add(bits(next(undisturbed)));
+            }
+        }
+        EngineSession session = engines[0].open(parameters());
+        int at = 0;
+        for (int k = 0; k < chunks; k++) {
+            hand.before(k, session);
+            boolean ready = false;
+            while (!ready) {
+                at = 1 - at;
+                session = moved(session, engines[at]);
+                ready = session.step();
+            }
+            assertThat(bits(session.takeChunk())).as("chunk %d", k).isEqualTo(expected.get(k));
+        }
+        session.close();
+        for (Engine engine : engines) {
+            assertThat(engine.openSessions()).isZero();
+            assertThat(engine.pagesUsed()).isZero();
+            engine.close();
+        }
+    }
+
+    @Test
+    void aGuidedSessionCarriesBothItsCachesAndItsNegativePrompt(@TempDir Path model)
+            throws Exception {
+        carriedItKeepsItsBits(
+                engines(model, "guidance_scale", 3),
+                6,
+                (k, session) -> {
+                    if (k == 1 || k == 4) {
+                        session.setNegativePrompt(k == 1 ? "grey" : "blue");
+                    }
+                });
+    }
+
+    @Test
+    void framesThatLeftTheWindowAndAreKeptByLikenessTravel(@TempDir Path model) throws Exception {
+        Engine[] engines = engines(model, "retrieved_frames", 2);
+        try (EngineSession session = engines[0].open(parameters())) {
+            for (int k = 0; k < 5; k++) {
+                next(session);
+            }
+            session.step();
+            assertThat(SessionState.of(session).records())
+                    .extracting(StateRecord::name)
+                    .anyMatch(name -> name.startsWith("bankkeys/"));
+            assertThat(SessionState.of(session).position().window().retrieved()).isNotEmpty();
+        }
+        carriedItKeepsItsBits(engines, 9, (_, _) -> {});
+    }
+
+    @Test
+    void aPromptThatRunsTheWindowAgainFindsTheLatentsThatCame(@TempDir Path model)
+            throws Exception {
+        Hand refreshing =
+                (k, session) -> {
+                    if (k == 4) {
+                        session.setPrompt("a blue square", PromptSwitch.REFRESH_CACHE);
+                    }
+                };
+        Engine[] engines = engines(model, "sink_frames", 0);
+        List<byte[]> plain = new ArrayList<>();
+        List<byte[]> refreshed = new ArrayList<>();
+        try (EngineSession one = engines[0].open(parameters());
+                EngineSession other = engines[0].open(parameters())) {
+            for (int k = 0; k < 5; k++) {
+                if (k == 4) {
+                    one.setPrompt("a blue square", PromptSwitch.KEEP_CACHE);
+                }
+                refreshing.before(k, other);
+                plain.add(bits(next(one)));
+                refreshed.add(bits(next(other)));
+            }
+        }
+        assertThat(refreshed.get(4)).as("running again does something").isNotEqualTo(plain.get(4));
+        carriedItKeepsItsBits(engines, 7, refreshing);
+    }
+
+    @Test
+    void pagesThatWereMadeAnewHaveAnotherVersion() throws Exception {
+        try (EngineSession session = source.open(parameters())) {
+            for (int k = 0; k < 3; k++) {
+                next(session);
+            }
+            StateRecord before = page(session);
+            session.setPrompt("a blue square", PromptSwitch.REFRESH_CACHE);
+            session.step();
+            assertThat(page(session).name()).isEqualTo(before.name());
+            assertThat(page(session).version()).isGreaterThan(before.version());
+        }
+    }
+
+    private static StateRecord page(EngineSession session) {
+        return SessionState.of(session).records().stream()
+                .filter(record -> record.name().equals("kv/8/0"))
+                .findFirst()
+                .orElseThrow();
+    }
+
+    @Test
+    void whatIsLentIsReadWithoutACopyAndSaysWhenItIsSomebodyElses() throws Exception {
+        try (EngineSession session = source.open(parameters());
+                Arena arena = Arena.ofConfined()) {
+            for (int k = 0; k < 3; k++) {
+                next(session);
+            }
+            SessionState state = SessionState.of(session);
+            StateRecord leaving =
+                    state.records().stream()
+                            .filter(record -> record.name().equals("kv/3/1"))
+                            .findFirst()
+                            .orElseThrow();
+            MemorySegment copy = arena.allocate(leaving.bytes());
+            state.read(leaving, copy);
+            try (StateLoan loan = state.lend(List.of(leaving))) {
+                assertThat(loan.parts(leaving)).hasSize(2);
+                assertThat(
+                                loan.parts(leaving)
+                                        .getFirst()
+                                        .mismatch(copy.asSlice(0, leaving.bytes() / 2)))
+                        .isEqualTo(-1);
+                session.step();
+                assertThat(loan.holds(leaving))
+                        .as("the next chunk's pages take the place of the oldest frame's")
+                        .isFalse();
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 package io.reelfleet.engine.cache;
 
+import io.reelfleet.engine.tensor.Tensors;
 import java.util.Comparator;
 import java.util.List;
 import java.util.TreeMap;
@@ -8,11 +9,21 @@ import org.bytedeco.pytorch.Tensor;
 /** Frames that left the window, in host memory, found again by likeness. */
 final class FrameBank implements AutoCloseable {
     /**
-     * A frame: its likeness, and the pages of all its layers in host memory {@code [layers, tokens
-     * x dim]}.
+     * A frame: its likeness (also as a tensor, for whoever carries it elsewhere), and the pages of
+     * all its layers in host memory {@code [layers, tokens x dim]}.
      */
-    record Kept(long frame, float[] likeness, Tensor keys, Tensor values) {
+    record Kept(long frame, float[] likeness, Tensor like, Tensor keys, Tensor values) {
+        Kept(long frame, float[] likeness, Tensor keys, Tensor values) {
+            this(
+                    frame,
+                    likeness,
+                    Tensors.owned(() -> Tensors.of(likeness, likeness.length)),
+                    keys,
+                    values);
+        }
+
         private void close() {
+            like.close();
             keys.close();
             values.close();
         }
@@ -62,6 +73,27 @@ final class FrameBank implements AutoCloseable {
             bb += (double) b[i] * b[i];
         }
         return aa == 0 || bb == 0 ? 0 : dot / Math.sqrt(aa * bb);
+    }
+
+    int capacity() {
+        return capacity;
+    }
+
+    long[] frames() {
+        return frames.keySet().stream().mapToLong(Long::longValue).toArray();
+    }
+
+    /** Keys, values or likeness; null where the frame is not kept. */
+    Tensor part(long frame, int part) {
+        Kept kept = frames.get(frame);
+        if (kept == null) {
+            return null;
+        }
+        return switch (part) {
+            case 0 -> kept.keys();
+            case 1 -> kept.values();
+            default -> kept.like();
+        };
     }
 
     int size() {

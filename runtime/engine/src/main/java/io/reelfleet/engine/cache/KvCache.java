@@ -17,6 +17,10 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicLongArray;
+import java.util.function.BooleanSupplier;
+import java.util.function.LongPredicate;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -45,6 +49,9 @@ public final class KvCache implements AutoCloseable {
 
     private final Deque<Integer> free = new ArrayDeque<>();
 
+    /** Per slot: counts what was put there, for readers on other threads. */
+    private final AtomicLongArray contents;
+
     /**
      * Pages of all layers, {@code slot * layers + layer}: those of a frame side by side, so that
      * whole windows are copied in few pieces. Null while the state is on the host.
@@ -56,6 +63,9 @@ public final class KvCache implements AutoCloseable {
 
     /** Frames that left the window; null where the policy keeps none. */
     private final FrameBank bank;
+
+    /** Keys, values and likeness of frames that come from another cache's bank. */
+    private final Map<Long, Tensor[]> arriving = new TreeMap<>();
 
     private final Set<Long> retrieved = new HashSet<>();
 
@@ -106,6 +116,7 @@ public final class KvCache implements AutoCloseable {
         this.tokens = tokens;
         this.positions = positions;
         this.pages = pool.take(layers * window);
+        this.contents = new AtomicLongArray(window);
         for (int i = 0; i < window; i++) {
             free.add(i);
         }
@@ -133,9 +144,22 @@ public final class KvCache implements AutoCloseable {
         }
         retrieve();
         for (int i = 0; i < count; i++) {
-            chunk.add(new Slot(firstFrame + i, free.remove()));
+            chunk.add(new Slot(firstFrame + i, takeSlot()));
         }
         index();
+    }
+
+    /** A free slot, whose bytes are about to become another frame's. */
+    private int takeSlot() {
+        int slot = free.remove();
+        contents.incrementAndGet(slot);
+        return slot;
+    }
+
+    private void allChange() {
+        for (int slot = 0; slot < window; slot++) {
+            contents.incrementAndGet(slot);
+        }
     }
 
     private void giveRetrieved() {
@@ -160,7 +184,7 @@ public final class KvCache implements AutoCloseable {
             if (at >= 0) {
                 continue;
             }
-            Slot slot = new Slot(kept.frame(), free.remove());
+            Slot slot = new Slot(kept.frame(), takeSlot());
             try (PointerScope _ = new PointerScope();
                     Tensor index = index(List.of(slot))) {
                 Tensor flat = index.reshape(-1);
@@ -340,6 +364,7 @@ public final class KvCache implements AutoCloseable {
     /** The copies of {@link #suspend} are done: gives every page back. */
     public void left() {
         closeIndex();
+        allChange();
         pool.give(pages);
         pages = null;
     }
@@ -451,27 +476,135 @@ public final class KvCache implements AutoCloseable {
         }
     }
 
+    /** The memory of a cached frame's page on a CPU: keys, values. */
+    public List<MemorySegment> page(long frame, int layer) {
+        long row = page(slotOf(frame), layer);
+        long half = pool.pageBytes() / 2;
+        return List.of(
+                Tensors.memory(pool.keys()).asSlice(row * half, half),
+                Tensors.memory(pool.values()).asSlice(row * half, half));
+    }
+
+    /** Says later, on any thread, whether the frame's pages still have the bytes of now. */
+    public BooleanSupplier unchanged(long frame) {
+        int slot = slotOf(frame);
+        long now = contents.get(slot);
+        return () -> contents.get(slot) == now;
+    }
+
+    private int slotOf(long frame) {
+        int at = find(frame);
+        if (at < 0) {
+            throw new IllegalStateException("latent frame " + frame + " is not cached");
+        }
+        return frames.get(at).index();
+    }
+
     /**
-     * Takes a page of a frame that another cache holds; the frame is cached from now on, its other
-     * layers' pages must follow.
+     * Makes room for a frame that another cache holds; it is cached from now on, and the pages of
+     * all its layers must follow.
      */
-    public void placePage(long frame, int layer, MemorySegment from) {
+    public void room(long frame) {
         int at = find(frame);
         if (at < 0) {
             if (free.isEmpty()) {
                 throw new IllegalStateException(
                         "the window of " + window + " latent frames has no room for " + frame);
             }
-            at = -at - 1;
-            frames.add(at, new Slot(frame, free.remove()));
+            frames.add(-at - 1, new Slot(frame, takeSlot()));
         }
+    }
+
+    /** Fills a page of a cached frame. */
+    public void placePage(long frame, int layer, MemorySegment from) {
         long half = pool.pageBytes() / 2;
-        long row = page(frames.get(at).index(), layer);
+        long row = page(slotOf(frame), layer);
         try (PointerScope _ = new PointerScope()) {
             Device device = pool.device();
             device.write(from.asSlice(0, half), pool.keys().select(0, row));
             device.write(from.asSlice(half, half), pool.values().select(0, row));
         }
+    }
+
+    /**
+     * Stands where another cache stood, whose frames are here.
+     *
+     * @param retrievedFrames those of them that had left and were brought back
+     * @param firstFrame of the chunk in the making
+     * @param count its frames; 0 where none is in the making
+     */
+    public void standAt(Collection<Long> retrievedFrames, long firstFrame, int count) {
+        retrievedFrames.forEach(this::slotOf);
+        retrieved.addAll(retrievedFrames);
+        arriving.forEach(
+                (frame, each) ->
+                        bank.add(
+                                new FrameBank.Kept(
+                                        frame,
+                                        Tensors.floats(each[2]),
+                                        each[2],
+                                        each[0],
+                                        each[1])));
+        arriving.clear();
+        if (count > free.size()) {
+            throw new IllegalStateException("window has no room for the chunk in the making");
+        }
+        for (int i = 0; i < count; i++) {
+            chunk.add(new Slot(firstFrame + i, takeSlot()));
+        }
+        index();
+    }
+
+    /** Numbers of the frames that left the window and are kept, rising. */
+    public long[] bankFrames() {
+        return bank == null ? new long[0] : bank.frames();
+    }
+
+    /** A kept frame's keys (0), values (1) or likeness (2); null where it is not kept. */
+    public Tensor banked(long frame, int part) {
+        Tensor[] coming = arriving.get(frame);
+        if (coming != null) {
+            return coming[part];
+        }
+        return bank == null ? null : bank.part(frame, part);
+    }
+
+    /** Makes room for a frame that another cache's bank holds. */
+    public void bankRoom(long frame) {
+        if (bank == null) {
+            throw new IllegalStateException("this model keeps no frames that left the window");
+        }
+        if (!arriving.containsKey(frame) && arriving.size() > 2 * bank.capacity()) {
+            throw new IllegalStateException("more frames come than are kept");
+        }
+        long numbers = pool.keys().size(1);
+        arriving.computeIfAbsent(
+                frame,
+                _ ->
+                        new Tensor[] {
+                            emptyBank(layers, numbers),
+                            emptyBank(layers, numbers),
+                            Tensors.owned(() -> Tensors.empty(numbers / tokens))
+                        });
+    }
+
+    private Tensor emptyBank(long... shape) {
+        try (PointerScope _ = new PointerScope()) {
+            return pool.device().parked(pool.device().empty(shape));
+        }
+    }
+
+    /** Forgets frames that came for the bank and are not wanted. */
+    public void keepBanked(LongPredicate wanted) {
+        arriving.entrySet()
+                .removeIf(
+                        each -> {
+                            boolean gone = !wanted.test(each.getKey());
+                            if (gone) {
+                                Arrays.stream(each.getValue()).forEach(Tensor::close);
+                            }
+                            return gone;
+                        });
     }
 
     /** Forgets the cached frames that are not among {@code numbers}. */
@@ -504,7 +637,10 @@ public final class KvCache implements AutoCloseable {
         if (bank != null) {
             bank.close();
         }
+        arriving.values().forEach(each -> Arrays.stream(each).forEach(Tensor::close));
+        arriving.clear();
         if (pages != null) {
+            allChange();
             pool.give(pages);
             pages = null;
         }

@@ -4,6 +4,8 @@ import io.reelfleet.engine.cache.HostTier;
 import io.reelfleet.engine.tensor.Device;
 import io.reelfleet.engine.tensor.Tensors;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BooleanSupplier;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -17,6 +19,9 @@ public final class StreamingCache implements AutoCloseable {
     private final long numbers;
     private Tensor memory;
     private boolean started;
+
+    /** Counts what was done to the bytes, for readers on other threads. */
+    private final AtomicLong changes = new AtomicLong();
 
     /** Zeros on the device. */
     StreamingCache(Device device, long[][] shapes) {
@@ -40,6 +45,7 @@ public final class StreamingCache implements AutoCloseable {
     }
 
     private void in(Tensor other) {
+        changing();
         memory = other;
         long at = 0;
         for (int i = 0; i < past.length; i++) {
@@ -71,8 +77,20 @@ public final class StreamingCache implements AutoCloseable {
      * before.
      */
     public void reset(boolean started) {
+        changing();
         memory.zero_();
         this.started = started;
+    }
+
+    /** The bytes are about to change. */
+    void changing() {
+        changes.incrementAndGet();
+    }
+
+    /** Says later, on any thread, whether the bytes are still those of now. */
+    public BooleanSupplier unchanged() {
+        long now = changes.get();
+        return () -> changes.get() == now;
     }
 
     /** The remembered frames of every convolution, in the order of the stages. */
@@ -134,6 +152,7 @@ public final class StreamingCache implements AutoCloseable {
 
     @Override
     public void close() {
+        changing();
         unbind();
         if (memory != null) {
             memory.close();

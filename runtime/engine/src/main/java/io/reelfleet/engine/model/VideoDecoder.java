@@ -158,6 +158,7 @@ public final class VideoDecoder implements AutoCloseable {
      * @return {@code [3, video frames, 8 height, 8 width]}, from -1 to 1, float32
      */
     public Tensor decode(Tensor latents, StreamingCache state) {
+        state.changing();
         return Tensors.scoped(
                 () -> {
                     Tensor input =

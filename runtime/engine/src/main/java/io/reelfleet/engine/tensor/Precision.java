@@ -35,6 +35,16 @@ public enum Precision {
         return dtype;
     }
 
+    /** What safetensors and state records call numbers of this type. */
+    public static String dtypeOf(ScalarType type) {
+        for (Precision each : values()) {
+            if (each.type == type) {
+                return each.dtype;
+            }
+        }
+        throw new IllegalArgumentException("no state has numbers of type " + type);
+    }
+
     /** As it is written in settings. */
     public String setting() {
         return name().toLowerCase(java.util.Locale.ROOT);

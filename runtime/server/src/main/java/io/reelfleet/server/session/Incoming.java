@@ -3,7 +3,6 @@ package io.reelfleet.server.session;
 import io.reelfleet.api.migration.v1.Batch;
 import io.reelfleet.api.migration.v1.Manifest;
 import io.reelfleet.api.migration.v1.Opening;
-import io.reelfleet.api.migration.v1.Record;
 import io.reelfleet.api.migration.v1.Verdict;
 import io.reelfleet.engine.SessionStateImport;
 import io.reelfleet.engine.StateMismatchException;
@@ -11,13 +10,8 @@ import io.reelfleet.migration.protocol.Move;
 import io.reelfleet.migration.protocol.WorkerState;
 import io.reelfleet.migration.transport.Frames;
 import io.reelfleet.migration.transport.Link;
-import io.reelfleet.migration.transport.TransferBuffer;
 import java.io.IOException;
-import java.lang.foreign.MemorySegment;
 import java.time.Duration;
-import java.util.HashMap;
-import java.util.List;
-import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -32,8 +26,6 @@ final class Incoming {
         @Override
         void close();
     }
-
-    private static final long MOST_BUFFER_BYTES = 1L << 31;
 
     final String uid;
     final Move move;
@@ -102,24 +94,19 @@ final class Incoming {
 
     private void run(Listener listener) {
         try (door;
-                Frames frames = new Frames(door.accept(settings.patience()));
-                TransferBuffer buffer = new TransferBuffer(64)) {
+                Frames frames = new Frames(door.accept(settings.patience()))) {
             try {
-                Manifest whole = receive(frames, buffer);
+                Manifest whole = receive(frames);
                 listener.complete(whole);
                 frames.send(
                         Frames.Kind.VERDICT,
                         // Its commit is tried until the store answers.
                         verdict.get(1, TimeUnit.HOURS),
-                        buffer,
-                        0,
                         settings.patience());
             } catch (StateMismatchException e) {
                 frames.send(
                         Frames.Kind.VERDICT,
                         Verdict.newBuilder().setSentence(e.getMessage()).build(),
-                        buffer,
-                        0,
                         settings.patience());
                 throw e;
             }
@@ -132,49 +119,37 @@ final class Incoming {
         }
     }
 
-    private Manifest receive(Frames frames, TransferBuffer small)
-            throws IOException, StateMismatchException {
-        Frames.Frame first = frames.receive(small, settings.patience());
-        Opening opening = Opening.parseFrom(first.message());
-        check(opening, first.kind());
-        if (opening.getBufferBytes() < 1 || opening.getBufferBytes() > MOST_BUFFER_BYTES) {
-            throw new StateMismatchException(
-                    "the source wants to send %d bytes at once, from 1 to %d are taken"
-                            .formatted(opening.getBufferBytes(), MOST_BUFFER_BYTES));
-        }
-        try (TransferBuffer buffer = new TransferBuffer(opening.getBufferBytes())) {
-            return receiveInto(buffer, frames);
-        }
-    }
-
-    private Manifest receiveInto(TransferBuffer buffer, Frames frames)
-            throws IOException, StateMismatchException {
-        SessionStateImport into = importing;
-        Map<String, Record> received = new HashMap<>();
-        while (!cancelled) {
-            Frames.Frame frame = frames.receive(buffer, settings.patience());
-            switch (frame.kind()) {
-                case BATCH -> {
-                    Batch batch = Batch.parseFrom(frame.message());
-                    into.keep(batch.getCachedFramesList());
-                    take(batch.getRecordsList(), buffer, frame.bytes(), into, received);
-                }
-                case MANIFEST -> {
-                    Manifest manifest = Manifest.parseFrom(frame.message());
-                    check(manifest.getOpening(), Frames.Kind.OPENING);
-                    into.keep(manifest.getPosition().getCachedFramesList());
-                    take(manifest.getRestList(), buffer, frame.bytes(), into, received);
-                    for (Record record : manifest.getRecordsList()) {
-                        if (!record.equals(received.get(record.getName()))) {
-                            throw new StateMismatchException(
-                                    "record %s of version %d was not received"
-                                            .formatted(record.getName(), record.getVersion()));
+    private Manifest receive(Frames frames) throws IOException, StateMismatchException {
+        Frames.Frame first = frames.receive(settings.patience());
+        check(Opening.parseFrom(first.message()), first.kind());
+        try (StateReceiver receiver =
+                new StateReceiver(frames.link(), importing, settings.patience())) {
+            while (!cancelled) {
+                Frames.Frame frame = frames.receive(settings.patience());
+                switch (frame.kind()) {
+                    case BATCH -> {
+                        Batch batch = Batch.parseFrom(frame.message());
+                        receiver.take(batch);
+                        if (!batch.getLast()) {
+                            receiver.requireTaken();
+                            frames.send(
+                                    Frames.Kind.VERDICT,
+                                    Verdict.newBuilder().setBatchTaken(true).build(),
+                                    settings.patience());
                         }
                     }
-                    return manifest;
+                    case MANIFEST -> {
+                        Manifest manifest = Manifest.parseFrom(frame.message());
+                        check(manifest.getOpening(), Frames.Kind.OPENING);
+                        importing.keep(
+                                manifest.getPosition().getCachedFramesList(),
+                                manifest.getPosition().getUnguidedCachedFramesList());
+                        receiver.check(manifest);
+                        return manifest;
+                    }
+                    case OPENING, VERDICT ->
+                            throw new StateMismatchException("a frame came out of turn");
                 }
-                case OPENING, VERDICT ->
-                        throw new StateMismatchException("a frame came out of turn");
             }
         }
         throw new StateMismatchException("the move was cancelled");
@@ -200,31 +175,6 @@ final class Incoming {
             throw new StateMismatchException(
                     "the state is of model revision %s, this worker has %s"
                             .formatted(opening.getModelRevision(), expected.getModelRevision()));
-        }
-    }
-
-    private static void take(
-            List<Record> records,
-            TransferBuffer buffer,
-            long bytes,
-            SessionStateImport into,
-            Map<String, Record> received)
-            throws StateMismatchException {
-        long at = 0;
-        for (Record record : records) {
-            if (record.getBytes() < 0 || record.getBytes() > bytes - at) {
-                throw new StateMismatchException(
-                        "record %s says it has %d bytes, more than came"
-                                .formatted(record.getName(), record.getBytes()));
-            }
-            MemorySegment content = buffer.memory().asSlice(at, record.getBytes());
-            if (Frames.checksum(content) != record.getCrc32C()) {
-                throw new StateMismatchException(
-                        "record %s came with a wrong checksum".formatted(record.getName()));
-            }
-            into.write(MoveForms.record(record), content);
-            received.put(record.getName(), record);
-            at += record.getBytes();
         }
     }
 }

@@ -1,5 +1,6 @@
 package io.reelfleet.server.session;
 
+import io.reelfleet.api.migration.v1.Record;
 import io.reelfleet.api.runtime.v1.SessionReport;
 import io.reelfleet.api.session.v1.SessionSpec;
 import io.reelfleet.api.session.v1.SessionState;
@@ -10,6 +11,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 
@@ -47,6 +49,9 @@ final class LiveSession {
      * failed.
      */
     Generator generator;
+
+    /** Checksums of its records, from the move by which it came. */
+    Map<String, Record> checksums = Map.of();
 
     /** Who waits for the state that is on its way to the device; null where none is. */
     CompletableFuture<SessionLoop.Standing> resuming;

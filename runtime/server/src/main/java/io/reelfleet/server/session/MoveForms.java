@@ -4,6 +4,7 @@ import com.google.protobuf.Timestamp;
 import io.reelfleet.api.migration.v1.Position;
 import io.reelfleet.api.migration.v1.Record;
 import io.reelfleet.api.runtime.v1.MoveOutcome;
+import io.reelfleet.engine.PromptSwitch;
 import io.reelfleet.engine.StatePosition;
 import io.reelfleet.engine.StateRecord;
 import io.reelfleet.migration.protocol.Move;
@@ -43,7 +44,14 @@ final class MoveForms {
                 .setDecoderStarted(position.decoderStarted())
                 .setPromptInForce(position.promptInForce())
                 .setPendingPrompt(position.pendingPrompt())
-                .addAllCachedFrames(position.cachedFrames())
+                .setRefreshPending(position.pendingSwitch() == PromptSwitch.REFRESH_CACHE)
+                .setNegativePrompt(position.negativePrompt())
+                .setNegativePending(position.negativePending())
+                .setRewrites(position.rewrites())
+                .addAllCachedFrames(position.window().cached())
+                .addAllRetrievedFrames(position.window().retrieved())
+                .addAllUnguidedCachedFrames(position.unguidedWindow().cached())
+                .addAllUnguidedRetrievedFrames(position.unguidedWindow().retrieved())
                 .build();
     }
 
@@ -56,7 +64,15 @@ final class MoveForms {
                 position.getDecoderStarted(),
                 position.getPromptInForce(),
                 position.getPendingPrompt(),
-                position.getCachedFramesList());
+                position.getRefreshPending() ? PromptSwitch.REFRESH_CACHE : PromptSwitch.KEEP_CACHE,
+                position.getNegativePrompt(),
+                position.getNegativePending(),
+                position.getRewrites(),
+                new StatePosition.Window(
+                        position.getCachedFramesList(), position.getRetrievedFramesList()),
+                new StatePosition.Window(
+                        position.getUnguidedCachedFramesList(),
+                        position.getUnguidedRetrievedFramesList()));
     }
 
     static Move move(io.reelfleet.api.runtime.v1.Move move) {

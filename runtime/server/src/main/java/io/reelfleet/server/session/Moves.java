@@ -4,6 +4,7 @@ import io.reelfleet.api.log.v1.LogEntry;
 import io.reelfleet.api.log.v1.Owner;
 import io.reelfleet.api.migration.v1.Manifest;
 import io.reelfleet.api.migration.v1.Opening;
+import io.reelfleet.api.migration.v1.Record;
 import io.reelfleet.api.runtime.v1.MoveReport;
 import io.reelfleet.api.runtime.v1.Transport;
 import io.reelfleet.api.session.v1.Control;
@@ -39,6 +40,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Function;
+import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -48,7 +51,7 @@ import org.slf4j.LoggerFactory;
  */
 final class Moves {
     private static final Logger LOG = LoggerFactory.getLogger(Moves.class);
-    private static final int PROTOCOL_VERSION = 1;
+    private static final int PROTOCOL_VERSION = 2;
     private static final int MOST_REPORTS = 64;
     private static final Duration SHOW_ENDED = Duration.ofSeconds(60);
     private static final long STORE_PAUSE_MILLIS = 200;
@@ -716,6 +719,9 @@ final class Moves {
         session.nextToGenerate = manifest.getPosition().getChunk() + session.replayed;
         session.nextStored = session.nextToGenerate;
         session.offloaded = manifest.getOffloaded();
+        session.checksums =
+                manifest.getRecordsList().stream()
+                        .collect(Collectors.toMap(Record::getName, Function.identity()));
         // Only here, so that nothing above is about a session that is half there.
         session.feed.startsAt(session.nextStored);
     }

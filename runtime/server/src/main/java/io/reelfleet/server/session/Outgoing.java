@@ -1,11 +1,10 @@
 package io.reelfleet.server.session;
 
-import io.reelfleet.api.migration.v1.Batch;
 import io.reelfleet.api.migration.v1.Manifest;
 import io.reelfleet.api.migration.v1.Opening;
-import io.reelfleet.api.migration.v1.Record;
 import io.reelfleet.api.migration.v1.Verdict;
 import io.reelfleet.engine.SessionState;
+import io.reelfleet.engine.StateLoan;
 import io.reelfleet.engine.StateRecord;
 import io.reelfleet.migration.protocol.Move;
 import io.reelfleet.migration.protocol.WorkerState;
@@ -51,6 +50,10 @@ final class Outgoing {
     volatile long precopyBytes;
 
     volatile long restBytes;
+
+    /** Time in which pieces were on their way. */
+    volatile long sendingNanos;
+
     volatile long startedNanos = System.nanoTime();
     volatile long frozenNanos;
     volatile double pauseSeconds;
@@ -62,7 +65,6 @@ final class Outgoing {
     private final boolean withoutPrecopy;
     private final long bytesPerSecond;
     private final Map<String, Long> sent = new HashMap<>();
-    private final Map<String, Record> checked = new HashMap<>();
 
     /** Of the engine's thread: something was copied. */
     private boolean begun;
@@ -88,19 +90,17 @@ final class Outgoing {
         this.bytesPerSecond = bytesPerSecond;
     }
 
+    /** A plan holds this many buffers of lent memory at most, before it looks again. */
+    private static final long MOST_BUFFERS_AT_ONCE = 64;
+
+    private static final int MOST_RECORDS_AT_ONCE = 8192;
+
     /**
-     * A copy of what changed since the last one.
+     * What is to be sent now.
      *
-     * @param records in the order in which they lie in the buffer
-     * @param manifest with it the state is whole; null while it is not
-     * @param nothing nothing could be had: ask again
+     * @param manifest with the load the state is whole; null while it is not
      */
-    record Packed(
-            List<StateRecord> records,
-            long bytes,
-            List<Long> cachedFrames,
-            Manifest.Builder manifest,
-            boolean nothing) {}
+    record Packed(StateSender.Load load, Manifest.Builder manifest) {}
 
     /** What the thread asks and tells. */
     interface Listener {
@@ -128,16 +128,12 @@ final class Outgoing {
 
     private void run(Listener listener) {
         try (Frames frames = new Frames(door.connect(settings.patience()));
-                TransferBuffer one = new TransferBuffer(opening.getBufferBytes());
-                TransferBuffer small = new TransferBuffer(64)) {
-            frames.send(Frames.Kind.OPENING, opening, small, 0, settings.patience());
-            send(frames, one, listener);
-            Frames.Frame answer = frames.receive(small, settings.patience());
-            if (answer.kind() != Frames.Kind.VERDICT) {
-                throw new TransportException("the target answered out of turn");
+                TransferBuffer copies = new TransferBuffer(opening.getBufferBytes())) {
+            frames.send(Frames.Kind.OPENING, opening, settings.patience());
+            Verdict verdict = send(frames, copies, listener);
+            if (frozenNanos != 0) {
+                pauseSeconds = (System.nanoTime() - frozenNanos) / 1e9;
             }
-            Verdict verdict = Verdict.parseFrom(answer.message());
-            pauseSeconds = (System.nanoTime() - frozenNanos) / 1e9;
             seconds = (System.nanoTime() - startedNanos) / 1e9;
             listener.verdict(verdict.getCommitted(), verdict.getSentence());
         } catch (IOException | RuntimeException e) {
@@ -147,71 +143,69 @@ final class Outgoing {
         }
     }
 
-    private void send(Frames frames, TransferBuffer buffer, Listener listener)
+    /** Sends everything; how the target answers. */
+    private Verdict send(Frames frames, TransferBuffer copies, Listener listener)
             throws IOException, InterruptedException {
+        StateSender sender =
+                new StateSender(
+                        frames, settings.bufferBytes(), settings.patience(), session.checksums);
         long heard = System.nanoTime();
         while (true) {
-            Packed packed = onEngine(listener, () -> pack(buffer, listener));
-            if (packed.nothing()) {
-                if (System.nanoTime() - heard > SIGN_OF_LIFE_NANOS) {
-                    frames.send(
-                            Frames.Kind.BATCH,
-                            Batch.newBuilder().addAllCachedFrames(packed.cachedFrames()).build(),
-                            buffer,
-                            0,
-                            settings.patience());
+            Packed packed = onEngine(listener, () -> pack(copies, listener));
+            try (StateSender.Load load = packed.load()) {
+                if (!load.records().isEmpty()) {
+                    boolean still = frozenNanos != 0;
+                    if (still) {
+                        restBytes += load.bytes();
+                    } else {
+                        precopyBytes += load.bytes();
+                    }
+                    long began = System.nanoTime();
+                    List<String> spoilt =
+                            sender.send(
+                                    load,
+                                    packed.manifest() != null,
+                                    still ? 0 : bytesPerSecond,
+                                    () -> cancelled);
+                    spoilt.forEach(sent::remove);
+                    heard = System.nanoTime();
+                    sendingNanos += heard - began;
+                }
+                if (packed.manifest() != null) {
+                    manifest(frames, sender, packed.manifest());
+                    return answer(frames);
+                }
+                if (load.records().isEmpty()) {
+                    Thread.sleep(PAUSE);
+                    if (System.nanoTime() - heard < SIGN_OF_LIFE_NANOS) {
+                        continue;
+                    }
+                    sender.signOfLife(load.position());
                     heard = System.nanoTime();
                 }
-                Thread.sleep(PAUSE);
-                continue;
-            }
-            long began = System.nanoTime();
-            List<Record> records = new ArrayList<>();
-            long at = 0;
-            for (StateRecord record : packed.records()) {
-                Record form =
-                        MoveForms.record(
-                                record,
-                                Frames.checksum(buffer.memory().asSlice(at, record.bytes())));
-                at += record.bytes();
-                records.add(form);
-                checked.put(record.name(), form);
-            }
-            if (frozenNanos == 0) {
-                precopyBytes += packed.bytes();
-            } else {
-                restBytes += packed.bytes();
-            }
-            if (packed.manifest() != null) {
-                Manifest.Builder manifest = packed.manifest().setOpening(opening);
-                // Their checksums were taken when they were sent.
-                for (int i = 0; i < manifest.getRecordsCount(); i++) {
-                    manifest.setRecords(i, checked.get(manifest.getRecords(i).getName()));
+                Verdict taken = answer(frames);
+                if (!taken.getBatchTaken()) {
+                    return taken;
                 }
-                manifest.addAllRest(records);
-                frames.send(
-                        Frames.Kind.MANIFEST,
-                        manifest.build(),
-                        buffer,
-                        packed.bytes(),
-                        settings.patience());
-                return;
-            }
-            frames.send(
-                    Frames.Kind.BATCH,
-                    Batch.newBuilder()
-                            .addAllRecords(records)
-                            .addAllCachedFrames(packed.cachedFrames())
-                            .build(),
-                    buffer,
-                    packed.bytes(),
-                    settings.patience());
-            heard = System.nanoTime();
-            if (bytesPerSecond > 0 && frozenNanos == 0) {
-                long due = began + packed.bytes() * 1_000_000_000L / bytesPerSecond;
-                Thread.sleep(Duration.ofNanos(Math.max(0, due - System.nanoTime())));
             }
         }
+    }
+
+    private Verdict answer(Frames frames) throws IOException {
+        Frames.Frame answer = frames.receive(settings.patience());
+        if (answer.kind() != Frames.Kind.VERDICT) {
+            throw new TransportException("the target answered out of turn");
+        }
+        return Verdict.parseFrom(answer.message());
+    }
+
+    private void manifest(Frames frames, StateSender sender, Manifest.Builder manifest)
+            throws IOException {
+        for (int i = 0; i < manifest.getRecordsCount(); i++) {
+            manifest.setRecords(i, sender.checked(MoveForms.record(manifest.getRecords(i))));
+        }
+        frames.send(
+                Frames.Kind.MANIFEST, manifest.setOpening(opening).build(), settings.patience());
     }
 
     private Packed onEngine(Listener listener, Supplier<Packed> task)
@@ -235,10 +229,10 @@ final class Outgoing {
     }
 
     /**
-     * On the engine's thread: copies what the target does not have, pages first; what changes with
-     * each chunk or step goes last.
+     * On the engine's thread: what the target does not have, pages first; what changes with each
+     * chunk or step goes last. Memory that can be lent is not copied.
      */
-    private Packed pack(TransferBuffer buffer, Listener listener) {
+    private Packed pack(TransferBuffer copies, Listener listener) {
         if (cancelled || session.generator == null || session.over()) {
             throw new IllegalStateException("the session no longer moves");
         }
@@ -268,36 +262,54 @@ final class Outgoing {
             // What the next decode overwrites is worth sending only once a chunk is under way.
             wanted = !pages.isEmpty() || !session.inChunk ? pages : lasting;
         }
-        List<StateRecord> taken = new ArrayList<>();
-        long at = 0;
-        for (StateRecord record : wanted) {
-            if (record.bytes() > buffer.capacity()) {
-                throw new IllegalStateException(
-                        "record %s has %d bytes, the buffer %d"
-                                .formatted(record.name(), record.bytes(), buffer.capacity()));
+        StateLoan loan = now.lend(wanted);
+        try {
+            List<StateRecord> taken = take(now, wanted, loan, copies);
+            Manifest.Builder manifest = null;
+            if (frozen && taken.size() == wanted.size()) {
+                manifest = listener.manifest();
+                manifest.setPosition(MoveForms.position(now.position()));
+                for (StateRecord record : records) {
+                    manifest.addRecords(MoveForms.record(record, 0));
+                }
             }
-            if (at + record.bytes() > buffer.capacity()) {
+            return new Packed(new StateSender.Load(taken, loan, copies, now.position()), manifest);
+        } catch (RuntimeException e) {
+            loan.close();
+            throw e;
+        }
+    }
+
+    private List<StateRecord> take(
+            SessionState now, List<StateRecord> wanted, StateLoan loan, TransferBuffer copies) {
+        List<StateRecord> taken = new ArrayList<>();
+        long copied = 0;
+        long bytes = 0;
+        for (StateRecord record : wanted) {
+            bytes += record.bytes();
+            boolean enough =
+                    taken.size() == MOST_RECORDS_AT_ONCE
+                            || (!taken.isEmpty()
+                                    && bytes > MOST_BUFFERS_AT_ONCE * settings.bufferBytes());
+            if (!loan.has(record)) {
+                if (record.bytes() > copies.capacity()) {
+                    throw new IllegalStateException(
+                            "record %s has %d bytes, the buffer %d"
+                                    .formatted(record.name(), record.bytes(), copies.capacity()));
+                }
+                enough |= copied + record.bytes() > copies.capacity();
+            }
+            if (enough) {
                 break;
             }
-            now.read(record, buffer.memory().asSlice(at, record.bytes()));
-            at += record.bytes();
+            if (!loan.has(record)) {
+                now.read(record, copies.memory().asSlice(copied, record.bytes()));
+                copied += record.bytes();
+            }
             taken.add(record);
             sent.put(record.name(), record.version());
         }
-        Manifest.Builder manifest = null;
-        if (frozen && taken.size() == wanted.size()) {
-            manifest = listener.manifest();
-            manifest.setPosition(MoveForms.position(now.position()));
-            for (StateRecord record : records) {
-                manifest.addRecords(MoveForms.record(record, 0));
-            }
-        }
-        return new Packed(
-                taken,
-                at,
-                now.position().cachedFrames(),
-                manifest,
-                taken.isEmpty() && manifest == null);
+        return taken;
     }
 
     private boolean stale(StateRecord record) {
