@@ -231,7 +231,7 @@ class ClusterE2E {
                             "node2",
                             "--ignore-daemonsets",
                             "--delete-emptydir-data",
-                            "--timeout=150s");
+                            "--timeout=240s");
             System.out.printf(
                     "kubectl drain of two workers with four sessions: rc %d, %.1f s%n%s",
                     drained.code(), (System.nanoTime() - began) / 1e9, drained.output());
