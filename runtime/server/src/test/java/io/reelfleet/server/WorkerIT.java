@@ -19,6 +19,7 @@ import io.reelfleet.api.runtime.v1.WatchRequest;
 import io.reelfleet.api.runtime.v1.WorkerPhase;
 import io.reelfleet.api.runtime.v1.WorkerReport;
 import io.reelfleet.api.session.v1.Control;
+import io.reelfleet.api.session.v1.Origin;
 import io.reelfleet.api.session.v1.Pacing;
 import io.reelfleet.api.session.v1.SessionSpec;
 import io.reelfleet.api.session.v1.SessionState;
@@ -212,6 +213,84 @@ class WorkerIT {
         SessionLogReader log = SessionLogReader.atEnd(store, "steered");
         assertThat(prompt(log, applied.getChunk())).isEqualTo("the blue square");
         assertThat(prompt(log, applied.getChunk() - 1)).isEqualTo("a red ball moves left");
+    }
+
+    @Test
+    void aRewindAndAForkOverGrpcShowTheSameBitsAndTheControlsLatencyIsMeasured() throws Exception {
+        worker.admit(WorkerProcess.spec("rewound", 9, Pacing.PACING_UNPACED, 60), 1);
+        waitForChunk(worker, "rewound", 1);
+        Iterator<ControlAck> acks =
+                worker.sessions()
+                        .control(
+                                ControlRequest.newBuilder()
+                                        .setSessionUid("rewound")
+                                        .setRequestId("once")
+                                        .setRewindTo(0)
+                                        .build());
+        long from = acks.next().getChunk();
+        assertThat(acks.next().getStage()).isEqualTo(ControlAck.Stage.STAGE_APPLIED);
+        worker.admit(
+                WorkerProcess.spec("forked", 9, Pacing.PACING_UNPACED, 3).toBuilder()
+                        .setFrom(Origin.newBuilder().setSessionUid("rewound").setChunk(0))
+                        .build(),
+                1);
+        waitForChunk(worker, "forked", 1);
+
+        SessionLogReader log = SessionLogReader.atEnd(store, "rewound");
+        assertThat(log.chunk(from).orElseThrow().getChunk().getLatents())
+                .isEqualTo(log.chunk(0).orElseThrow().getChunk().getLatents());
+        SessionLogReader fork = SessionLogReader.atEnd(store, "forked");
+        assertThat(fork.chunk(0).orElseThrow().getSessionUid()).isEqualTo("rewound");
+        assertThat(fork.chunk(1).orElseThrow().getSessionUid()).isEqualTo("forked");
+        assertThat(get("/q/metrics"))
+                .contains("reelfleet_control_latency_seconds_bucket{kind=\"rewind\"");
+        assertThatThrownBy(
+                        () ->
+                                worker.sessions()
+                                        .control(
+                                                ControlRequest.newBuilder()
+                                                        .setSessionUid("rewound")
+                                                        .build())
+                                        .next())
+                .hasMessageContaining("controls is empty and there is no rewind_to");
+    }
+
+    @Test
+    void whatAPoolsRetentionSaysTheWorkerDoes() throws Exception {
+        try (WorkerProcess tidy =
+                WorkerProcess.start(
+                                folder,
+                                "w-tidy",
+                                Map.of(
+                                        "reelfleet.model.uri",
+                                        "file:" + model,
+                                        "reelfleet.worker.pool",
+                                        "default/tidy",
+                                        "reelfleet.retention.after-finished",
+                                        "1s",
+                                        "reelfleet.retention.every",
+                                        "200ms",
+                                        "reelfleet.retention.live-chunks",
+                                        "8"))
+                        .ready()) {
+            tidy.admit(ofPool("gone", 2), 1);
+            tidy.admit(ofPool("trimmed", 0), 1);
+            WorkerProcess.await(
+                    "the ended session's chunks to go",
+                    () -> store.list("sessions/gone/").isEmpty(),
+                    tidy::output);
+            WorkerProcess.await(
+                    "the live session's oldest chunks to go",
+                    () -> SessionLogReader.atEnd(store, "trimmed").firstChunk() > 0,
+                    tidy::output);
+            assertThat(store.folders("sessions/")).contains("trimmed");
+        }
+    }
+
+    private static SessionSpec ofPool(String uid, long maxChunks) {
+        return WorkerProcess.spec(uid, 3, Pacing.PACING_UNPACED, maxChunks).toBuilder()
+                .setPool("default/tidy")
+                .build();
     }
 
     @Test
