@@ -2,14 +2,17 @@ package io.reelfleet.cli;
 
 import io.reelfleet.cli.chaos.Chaos;
 import io.reelfleet.cli.chaos.ChaosReport;
+import io.reelfleet.cli.chaos.Fault;
 import io.reelfleet.cli.chaos.Isolation;
 import io.reelfleet.cli.fleet.Checkout;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.logging.Level;
 import java.util.logging.Logger;
@@ -44,6 +47,13 @@ final class ChaosCommand implements Callable<Integer> {
             description =
                     "Of the first run; the next ones have S+1, S+2, ... (default: ${DEFAULT-VALUE}).")
     private long seed;
+
+    @Option(
+            names = "--only",
+            paramLabel = "FAULT",
+            split = ",",
+            description = "Only these faults: ${COMPLETION-CANDIDATES} (default: all of them).")
+    private Set<Fault> only = EnumSet.noneOf(Fault.class);
 
     @Option(
             names = "--simulated",
@@ -88,10 +98,10 @@ final class ChaosCommand implements Callable<Integer> {
         Path folder = out.toAbsolutePath().normalize();
         Files.createDirectories(folder);
         Path work = Files.createTempDirectory("reelfleet-chaos-");
-        ChaosReport report = new ChaosReport(folder, terminal, runs, seed);
+        ChaosReport report = new ChaosReport(folder, terminal, runs, seed, only);
         terminal.println("Starting a fleet, and sessions that nothing happens to ...");
         terminal.flush();
-        try (Chaos chaos = Chaos.start(work, terminal)) {
+        try (Chaos chaos = Chaos.start(work, terminal, only)) {
             for (int i = 0; i < runs; i++) {
                 report.add(chaos.run(seed + i), chaos);
             }

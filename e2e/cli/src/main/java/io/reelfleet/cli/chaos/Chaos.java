@@ -32,6 +32,7 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -78,6 +79,7 @@ public final class Chaos implements AutoCloseable {
     private final Path tls;
     private final List<List<Tensor>> undisturbed = new ArrayList<>();
     private final HttpClient http;
+    private final Set<Fault> faults;
 
     /** Device memory of a worker without sessions. */
     private long weights;
@@ -114,7 +116,8 @@ public final class Chaos implements AutoCloseable {
         }
     }
 
-    private Chaos(LocalFleet fleet, Machine machine) {
+    private Chaos(LocalFleet fleet, Machine machine, Set<Fault> faults) {
+        this.faults = faults;
         this.fleet = fleet;
         this.machine = machine;
         this.watch = new WorkerWatch(fleet.folder().processes());
@@ -133,14 +136,22 @@ public final class Chaos implements AutoCloseable {
      * Starts the fleet and generates the undisturbed sessions.
      *
      * @param folder for the fleet, new
+     * @param only these faults, as far as the machine allows them; empty for all
      */
-    public static Chaos start(Path folder, PrintWriter terminal)
+    public static Chaos start(Path folder, PrintWriter terminal, Set<Fault> only)
             throws InterruptedException, IOException {
         Checkout checkout = Checkout.find();
         FleetFolder fleetFolder = new FleetFolder(folder.resolve("fleet"));
         Machine machine = Machine.find(folder.resolve("machine"), fleetFolder.store());
         for (String sentence : machine.missing()) {
             terminal.println(sentence);
+        }
+        Set<Fault> faults = EnumSet.allOf(Fault.class);
+        faults.removeIf(
+                f -> !machine.there().contains(f.need()) || (!only.isEmpty() && !only.contains(f)));
+        if (faults.isEmpty()) {
+            machine.close();
+            throw new Failure("none of the faults of --only can be done on this machine");
         }
         PoolDocument pool =
                 new PoolDocument(
@@ -178,7 +189,7 @@ public final class Chaos implements AutoCloseable {
             machine.close();
             throw e;
         }
-        Chaos chaos = new Chaos(fleet, machine);
+        Chaos chaos = new Chaos(fleet, machine, faults);
         try {
             chaos.awaitWorkers(WORKERS, START_LIMIT);
             chaos.generateUndisturbed();
@@ -189,16 +200,11 @@ public final class Chaos implements AutoCloseable {
         }
     }
 
-    /** Which faults can be done here. */
-    Set<Fault.Need> there() {
-        return machine.there();
-    }
-
     // ---- a run
 
     /** One run. */
     public Result run(long seed) throws InterruptedException, IOException {
-        Plan plan = Plan.draw(seed, machine.there());
+        Plan plan = Plan.draw(seed, faults);
         long began = System.nanoTime();
         List<Driven> sessions = new ArrayList<>();
         List<String> acts = new ArrayList<>();
@@ -423,6 +429,7 @@ public final class Chaos implements AutoCloseable {
                     stop(fleet.process(LocalFleet.Piece.OPERATOR).pid(), c.act().hold());
             case STOP_GATEWAY ->
                     stop(fleet.process(LocalFleet.Piece.GATEWAY).pid(), c.act().hold());
+            case FORGOTTEN_SOURCE -> forget(c.source(), c.act().hold());
             case CUT_SOURCE -> cut(c.endpoint(c.source()), c.act().hold());
             case CUT_TARGET -> cut(c.endpoint(c.target()), c.act().hold());
             case CUT_DATA -> cutData(c);
@@ -474,6 +481,23 @@ public final class Chaos implements AutoCloseable {
             Thread.sleep(millis);
         } finally {
             Programs.run("kill", "-CONT", Long.toString(pid));
+        }
+    }
+
+    /**
+     * The operator no longer finds the worker, and gives its sessions to others while it goes on:
+     * two that believe they own them. At last it is killed, since nobody else would end it.
+     */
+    private void forget(String worker, int millis) throws InterruptedException, IOException {
+        long pid = pid(worker);
+        if (pid <= 0) {
+            return;
+        }
+        try {
+            Files.deleteIfExists(fleet.folder().processes().resolve(worker + ".launch.json"));
+            Thread.sleep(millis);
+        } finally {
+            kill(pid);
         }
     }
 

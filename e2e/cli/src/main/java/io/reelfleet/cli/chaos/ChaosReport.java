@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 import java.util.stream.Collectors;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
@@ -26,6 +27,7 @@ public final class ChaosReport {
     private final PrintWriter terminal;
     private final int runs;
     private final long firstSeed;
+    private final Set<Fault> only;
     private final ProgressBar bar;
     private final List<Chaos.Result> results = new ArrayList<>();
 
@@ -33,8 +35,11 @@ public final class ChaosReport {
      * A report of no run yet.
      *
      * @param folder for summary.json and the logs of runs that failed
+     * @param only what people restricted the faults to; empty for nothing
      */
-    public ChaosReport(Path folder, PrintWriter terminal, int runs, long firstSeed) {
+    public ChaosReport(
+            Path folder, PrintWriter terminal, int runs, long firstSeed, Set<Fault> only) {
+        this.only = only;
         this.folder = folder;
         this.terminal = terminal;
         this.runs = runs;
@@ -65,7 +70,10 @@ public final class ChaosReport {
                         "    %,d bytes of device memory are in use with no session open%n",
                         result.leakedBytes());
             }
-            terminal.println("    replay: ./reelfleet chaos --runs 1 --seed " + result.seed());
+            terminal.println(
+                    "    replay: ./reelfleet chaos --runs 1 --seed "
+                            + result.seed()
+                            + restriction());
             terminal.println("    logs:   " + evidence);
             chaos.keepEvidence(evidence);
         }
@@ -73,6 +81,13 @@ public final class ChaosReport {
         if (bar != null) {
             bar.step();
         }
+    }
+
+    private String restriction() {
+        return only.isEmpty()
+                ? ""
+                : " --only "
+                        + only.stream().map(Enum::name).sorted().collect(Collectors.joining(","));
     }
 
     private static String line(Chaos.Result r) {

@@ -1,7 +1,7 @@
 package io.reelfleet.cli.chaos;
 
 /** What is done to a fleet. */
-enum Fault {
+public enum Fault {
     KILL_SOURCE("kill -9 of the source"),
     KILL_TARGET("kill -9 of the target"),
     KILL_OPERATOR("kill -9 of the operator"),
@@ -10,6 +10,7 @@ enum Fault {
     STOP_TARGET("SIGSTOP of the target"),
     STOP_OPERATOR("SIGSTOP of the operator"),
     STOP_GATEWAY("SIGSTOP of the gateway"),
+    FORGOTTEN_SOURCE("the source taken for gone while it generates on"),
     CUT_SOURCE("the source's control path cut"),
     CUT_TARGET("the target's control path cut"),
     CUT_DATA("the data path between workers cut"),
@@ -54,6 +55,7 @@ enum Fault {
                     STOP_TARGET,
                     STOP_OPERATOR,
                     STOP_GATEWAY,
+                    FORGOTTEN_SOURCE,
                     LATE_COMMANDS,
                     DOUBLED_COMMANDS,
                     SECOND_MOVE ->
@@ -68,6 +70,7 @@ enum Fault {
                     STOP_TARGET,
                     STOP_OPERATOR,
                     STOP_GATEWAY,
+                    FORGOTTEN_SOURCE,
                     CUT_SOURCE,
                     CUT_TARGET,
                     CUT_DATA,

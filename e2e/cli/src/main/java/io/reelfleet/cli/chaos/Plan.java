@@ -55,7 +55,7 @@ record Plan(long seed, List<Opened> sessions, List<Act> acts) {
     }
 
     /** Draws a run. */
-    static Plan draw(long seed, Set<Fault.Need> there) {
+    static Plan draw(long seed, Set<Fault> possible) {
         SplittableRandom random = new SplittableRandom(new SplittableRandom(seed).nextLong());
         List<Opened> sessions = new ArrayList<>();
         int count = 2 + random.nextInt(2);
@@ -68,8 +68,7 @@ record Plan(long seed, List<Opened> sessions, List<Act> acts) {
                                     ? Pacing.PACING_UNPACED
                                     : Pacing.PACING_REALTIME));
         }
-        List<Fault> faults =
-                EnumSet.allOf(Fault.class).stream().filter(f -> there.contains(f.need())).toList();
+        List<Fault> faults = List.copyOf(EnumSet.copyOf(possible));
         List<Act> acts = new ArrayList<>();
         int many = 1 + random.nextInt(2);
         for (int i = 0; i < many; i++) {
