@@ -107,7 +107,7 @@ class Model {
                                 Message.Own(String worker, WorkerEvent.OwnerStored(Move move))) {
                     steps.add(
                             new Step(
-                                    worker + " does not hear from the store",
+                                    worker + " does not hear from the store about " + move.id(),
                                     event(
                                             w.minus(message).with(Model::unknown),
                                             worker,

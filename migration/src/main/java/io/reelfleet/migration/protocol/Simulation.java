@@ -2,6 +2,7 @@ package io.reelfleet.migration.protocol;
 
 import io.reelfleet.migration.protocol.World.Budget;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
@@ -69,7 +70,10 @@ public final class Simulation {
                 if (step++ > MOST_STEPS) {
                     return ended(step, world, "never settles: " + world);
                 }
-                List<Model.Step> steps = model.steps(world);
+                // A world keeps its messages by their hashes, which differ from one JVM to the
+                // next.
+                List<Model.Step> steps = new ArrayList<>(model.steps(world));
+                steps.sort(Comparator.comparing(Model.Step::what));
                 if (steps.isEmpty()) {
                     return ended(step, world, "stuck: " + world);
                 }

@@ -2,6 +2,8 @@ package io.reelfleet.migration.protocol;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -31,5 +33,28 @@ class SimulationTest {
                 (System.nanoTime() - started) / 1e9);
         assertThat(result.failed()).as("-Dreelfleet.simulation.seed=SEED runs one again").isEmpty();
         assertThat(result.changes()).as("changes of owner").isGreaterThanOrEqualTo(runs / 10);
+    }
+
+    @Test
+    void aSeedIsTheSameRunInAnotherJvm() throws Exception {
+        Simulation.Result here = Simulation.run(0, 100);
+
+        Process process =
+                new ProcessBuilder(
+                                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                                "-cp",
+                                System.getProperty("java.class.path"),
+                                Simulation.class.getName(),
+                                "0",
+                                "100")
+                        .redirectError(ProcessBuilder.Redirect.DISCARD)
+                        .start();
+        String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+
+        assertThat(process.waitFor()).isZero();
+        assertThat(said)
+                .startsWith(
+                        "100 simulated runs: %,d steps, %,d chunks stored, %,d changes of owner"
+                                .formatted(here.steps(), here.chunks(), here.changes()));
     }
 }

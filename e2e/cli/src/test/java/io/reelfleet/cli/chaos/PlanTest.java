@@ -43,6 +43,6 @@ class PlanTest {
     void onlyWhatIsPossibleComes() {
         Set<Fault> few = EnumSet.of(Fault.KILL_SOURCE, Fault.CUT_DATA);
         assertThat(plans(few).stream().flatMap(p -> p.acts().stream()).map(Plan.Act::fault))
-                .containsOnlyElementsOf(few);
+                .isSubsetOf(few);
     }
 }
