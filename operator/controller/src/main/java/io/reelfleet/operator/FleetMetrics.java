@@ -3,16 +3,22 @@ package io.reelfleet.operator;
 import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.Timer;
 import io.reelfleet.operator.fleet.Fleets;
+import io.reelfleet.operator.fleet.MoveView;
 import io.reelfleet.operator.fleet.PoolView;
 import io.reelfleet.operator.fleet.SessionView;
 import jakarta.enterprise.context.ApplicationScoped;
 import jakarta.inject.Inject;
+import java.time.Duration;
+import java.util.HashMap;
 import java.util.HashSet;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.Collectors;
 
 /** The pools' figures as metrics, tagged by pool and never by session or worker. */
 @ApplicationScoped
@@ -23,16 +29,80 @@ public class FleetMetrics {
 
     private final Set<String> known = new HashSet<>();
 
+    /** By pool: its moves that were counted and are still in its view. */
+    private final Map<String, Set<String>> counted = new HashMap<>();
+
     /** Registers meters for every pool that appears. */
     void follow(Fleets fleets, ScheduledExecutorService timer) {
         timer.scheduleWithFixedDelay(
-                () ->
-                        fleets.names().stream()
-                                .filter(known::add)
-                                .forEach(pool -> register(fleets, pool)),
+                () -> {
+                    for (String pool : fleets.names()) {
+                        if (known.add(pool)) {
+                            register(fleets, pool);
+                        }
+                        fleets.pool(pool).ifPresent(view -> moves(pool, view));
+                    }
+                },
                 0,
                 LOOK_SECONDS,
                 TimeUnit.SECONDS);
+    }
+
+    /** Counts each move once, when all is known of it that will be. */
+    private void moves(String pool, PoolView view) {
+        for (MoveView move : view.moves()) {
+            boolean whole =
+                    move.result() != null
+                            && (move.measured()
+                                    || move.result() != MoveView.Result.MOVED
+                                    || move.road() == MoveView.Road.LOG);
+            if (!whole || !counted.computeIfAbsent(pool, _ -> new HashSet<>()).add(move.id())) {
+                continue;
+            }
+            registry.counter(
+                            "reelfleet.moves",
+                            "pool",
+                            pool,
+                            "road",
+                            move.road().title(),
+                            "result",
+                            move.result().title())
+                    .increment();
+            if (move.measured()) {
+                histogram(
+                        "reelfleet.move.pause",
+                        "A session stood still while it moved",
+                        pool,
+                        move.stoodStillSeconds());
+                histogram(
+                        "reelfleet.move.duration",
+                        "A move from its first byte to its end",
+                        pool,
+                        move.seconds());
+            }
+        }
+        Set<String> seen = counted.get(pool);
+        if (seen != null) {
+            seen.retainAll(view.moves().stream().map(MoveView::id).collect(Collectors.toSet()));
+        }
+    }
+
+    private void histogram(String name, String what, String pool, double seconds) {
+        Timer.builder(name)
+                .description(what)
+                .tag("pool", pool)
+                .serviceLevelObjectives(
+                        Duration.ofMillis(10),
+                        Duration.ofMillis(25),
+                        Duration.ofMillis(50),
+                        Duration.ofMillis(100),
+                        Duration.ofMillis(250),
+                        Duration.ofMillis(500),
+                        Duration.ofSeconds(1),
+                        Duration.ofSeconds(2),
+                        Duration.ofSeconds(5))
+                .register(registry)
+                .record(Duration.ofNanos((long) (seconds * 1e9)));
     }
 
     private void register(Fleets fleets, String pool) {

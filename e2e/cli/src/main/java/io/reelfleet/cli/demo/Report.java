@@ -51,6 +51,7 @@ final class Report {
         sessions(page);
         workers(page);
         latency(page);
+        moves(page);
         lanes(page);
         strips(page);
         table(page);
@@ -220,6 +221,81 @@ final class Report {
                 "From when a chunk was due until it was stored and could be watched.",
                 legend("p50", "p50", "p99", "p99", "worst", "worst", "target", "target"),
                 svg);
+    }
+
+    /** Each move: how long its session stood still, beside the time that one chunk plays. */
+    private void moves(StringBuilder page) {
+        List<DemoMove> moves = DemoMove.of(record, films);
+        if (moves.isEmpty()) {
+            page.append(
+                    "<section><h2>Moves</h2><p class='note'>No session went to another worker.</p></section>");
+            return;
+        }
+        double interval = record.calibration().chunkInterval();
+        List<DemoMove> measured = moves.stream().filter(m -> m.move().hasStoodStillS()).toList();
+        Latencies still =
+                Latencies.of(measured.stream().map(m -> m.move().getStoodStillS()).toList());
+        Svg svg =
+                new Svg(
+                        200,
+                        record.seconds(),
+                        1.15 * Math.max(interval, measured.isEmpty() ? 0 : still.worst()),
+                        " s");
+        svg.level("target", interval, "one chunk " + time(interval));
+        for (DemoMove each : measured) {
+            double y = svg.y(each.move().getStoodStillS());
+            svg.raw(
+                    f(
+                            "<g><title>%s: %s</title><rect class='move' x='%.1f' y='%.1f' width='4' height='%.1f' rx='2'/></g>",
+                            escape(each.session()),
+                            time(each.move().getStoodStillS()),
+                            svg.x(each.at()) - 2,
+                            Math.min(y, svg.y(0) - 2),
+                            Math.max(2, svg.y(0) - y)));
+        }
+        chart(
+                page,
+                "Moves",
+                measured.isEmpty()
+                        ? "How long sessions stood still was not measured."
+                        : f(
+                                "How long each session stood still on its way to another worker, beside the time that one chunk plays: p50 %s, worst %s of %d.",
+                                time(still.p50()), time(still.worst()), measured.size()),
+                legend("move", "stood still", "target", "one chunk"),
+                svg);
+        page.append(
+                "<section><div class='scroll'><table><thead><tr><th class='n'>at<th>session<th>from<th>to<th>road<th>result<th class='n'>sent before"
+                        + "<th class='n'>sent still<th class='n'>stood still<th class='n'>whole move<th class='n'>next chunk</tr></thead><tbody>");
+        for (DemoMove each : moves) {
+            boolean known = each.move().hasStoodStillS();
+            page.append(
+                    f(
+                            "<tr><td class='n'>%.1f s<td>%s<td>%s<td>%s<td>%s<td>%s<td class='n'>%s<td class='n'>%s<td class='n'>%s<td class='n'>%s<td class='n'>%s</tr>",
+                            each.at(),
+                            escape(each.session()),
+                            escape(each.move().getFrom()),
+                            escape(each.move().getTo()),
+                            escape(each.move().getRoad()),
+                            escape(
+                                    each.move().getSentence().isEmpty()
+                                            ? each.move().getResult()
+                                            : each.move().getResult()
+                                                    + ": "
+                                                    + each.move().getSentence()),
+                            known ? kilobytes(each.move().getPrecopyBytes()) : "&ndash;",
+                            known ? kilobytes(each.move().getRestBytes()) : "&ndash;",
+                            known ? time(each.move().getStoodStillS()) : "&ndash;",
+                            known ? time(each.move().getSeconds()) : "&ndash;",
+                            each.lateness().isPresent()
+                                    ? time(each.lateness().getAsDouble())
+                                    : "&ndash;"));
+        }
+        page.append(
+                "</tbody></table></div><p class='note'>Next chunk: from when the first chunk of the new worker was due until it was stored and could be watched.</p></section>");
+    }
+
+    private static String kilobytes(long bytes) {
+        return f("%,.0f kB", bytes / 1000.0);
     }
 
     /**

@@ -3,6 +3,7 @@ package io.reelfleet.cli.demo;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.reelfleet.api.allocator.v1.SessionMove;
 import io.reelfleet.cli.Failure;
 import io.reelfleet.cli.demo.Driver.Driven;
 import io.reelfleet.cli.demo.SessionRecording.StoredChunk;
@@ -182,6 +183,7 @@ final class Results {
         json.put("sessions_suspended", record.pool().getSuspends());
         json.put("sessions_resumed", record.pool().getResumes());
         json.put("migrations", record.pool().getMigrations());
+        moves(json, films);
         json.put("sessions_without_chunks", films.stream().filter(f -> f.path().isEmpty()).count());
         ArrayNode refusals = json.putArray("refusals");
         record.refusals().forEach(refusals::add);
@@ -203,6 +205,41 @@ final class Results {
             video.put("moves", film.moves());
         }
         return json;
+    }
+
+    private void moves(ObjectNode json, List<Film> films) {
+        List<DemoMove> moves = DemoMove.of(record, films);
+        Latencies still =
+                Latencies.of(
+                        moves.stream()
+                                .filter(m -> m.move().hasStoodStillS())
+                                .map(m -> m.move().getStoodStillS())
+                                .toList());
+        json.put("moves_measured", moves.stream().filter(m -> m.move().hasStoodStillS()).count());
+        json.put("move_stood_still_p50_ms", rounded(1000 * still.p50()));
+        json.put("move_stood_still_worst_ms", rounded(1000 * still.worst()));
+        ArrayNode list = json.putArray("moves");
+        for (DemoMove each : moves) {
+            SessionMove move = each.move();
+            ObjectNode one = list.addObject();
+            one.put("at_s", rounded(each.at()));
+            one.put("session", each.session());
+            one.put("from", move.getFrom());
+            one.put("to", move.getTo());
+            one.put("epoch", move.getEpoch());
+            one.put("road", move.getRoad());
+            one.put("result", move.getResult());
+            if (move.hasStoodStillS()) {
+                one.put("precopy_bytes", move.getPrecopyBytes());
+                one.put("rest_bytes", move.getRestBytes());
+                one.put("stood_still_ms", rounded(1000 * move.getStoodStillS()));
+                one.put("duration_ms", rounded(1000 * move.getSeconds()));
+            }
+            each.lateness().ifPresent(s -> one.put("next_chunk_latency_ms", rounded(1000 * s)));
+            if (!move.getSentence().isEmpty()) {
+                one.put("sentence", move.getSentence());
+            }
+        }
     }
 
     private static double rounded(double value) {

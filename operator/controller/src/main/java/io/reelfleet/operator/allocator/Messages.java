@@ -5,7 +5,9 @@ import io.reelfleet.api.allocator.v1.Desired;
 import io.reelfleet.api.allocator.v1.Fleet;
 import io.reelfleet.api.allocator.v1.Pool;
 import io.reelfleet.api.allocator.v1.Session;
+import io.reelfleet.api.allocator.v1.SessionMove;
 import io.reelfleet.api.allocator.v1.Worker;
+import io.reelfleet.operator.fleet.MoveView;
 import io.reelfleet.operator.fleet.PoolView;
 import io.reelfleet.operator.fleet.SessionView;
 import io.reelfleet.operator.fleet.WorkerView;
@@ -73,7 +75,29 @@ final class Messages {
                                         ? v.reason()
                                         : v.reason() + "; " + v.problem().message());
         v.workers().forEach(w -> pool.addWorkers(worker(w)));
+        v.moves().forEach(m -> pool.addMoves(move(m)));
         return pool.build();
+    }
+
+    private static SessionMove move(MoveView v) {
+        SessionMove.Builder move =
+                SessionMove.newBuilder()
+                        .setId(v.id())
+                        .setOrderedAt(timestamp(v.orderedAt()))
+                        .setSessionUid(v.session())
+                        .setEpoch(v.epoch())
+                        .setFrom(v.from())
+                        .setTo(v.to())
+                        .setRoad(v.road().title())
+                        .setResult(v.result() == null ? "" : v.result().title())
+                        .setSentence(v.sentence());
+        if (v.measured()) {
+            move.setPrecopyBytes(v.precopyBytes())
+                    .setRestBytes(v.restBytes())
+                    .setStoodStillS(v.stoodStillSeconds())
+                    .setSeconds(v.seconds());
+        }
+        return move.build();
     }
 
     private static Worker worker(WorkerView v) {

@@ -136,6 +136,7 @@ public final class FleetLoop {
     private long suspends;
     private long resumes;
     private long migrations;
+    private final MoveHistory moveHistory = new MoveHistory();
     private long recoveries;
     private PoolView.Latency publishedLatency = PoolView.Latency.NONE;
     private long latencyAt;
@@ -1611,6 +1612,7 @@ public final class FleetLoop {
                     left.wentToStore++;
                 }
                 String to = s.moveTo;
+                String from = s.worker;
                 s.moveTo = null;
                 s.leave(now);
                 if (to != null && s.closing == null && s.finished == null) {
@@ -1619,6 +1621,8 @@ public final class FleetLoop {
                         s.moves++;
                         migrations++;
                         admit(s, to, now);
+                        moveHistory.byLog(
+                                "t" + term + "-a" + s.command, s.uid, s.epoch, from, to, now);
                     }
                 }
             }
@@ -1658,6 +1662,7 @@ public final class FleetLoop {
         order(s, Verb.MOVE);
         Move move = new Move("t" + term + "-m" + s.command, s.worker, to, s.epoch + 1);
         s.live = new LiveMove(move, s.spec(), s.epoch, transport);
+        moveHistory.ordered(move, s.uid, transport, clock.millis());
     }
 
     /** One transfer at a time and worker. */
@@ -1684,6 +1689,7 @@ public final class FleetLoop {
     }
 
     private void moveReported(WorkerEntry w, MoveReport r, long now) {
+        moveHistory.reported(w.name, r);
         SessionEntry s = sessions.get(r.getMove().getSessionUid());
         if (s == null || s.live == null || !s.live.move.id().equals(r.getMove().getId())) {
             return;
@@ -1706,6 +1712,7 @@ public final class FleetLoop {
         s.moveTo = null;
         s.missingSince = 0;
         touched.add(s.uid);
+        moveHistory.ended(live.move, live.result().get(), live.sentence());
         switch (live.result().get()) {
             case MOVED -> {
                 LOG.infof(
@@ -1862,7 +1869,8 @@ public final class FleetLoop {
                         Set.copyOf(controls),
                         problem(),
                         deciding.shadow().wanted(),
-                        deciding.shadow().differs());
+                        deciding.shadow().differs(),
+                        moveHistory.view());
         for (Runnable reply : replies) {
             reply.run();
         }

@@ -2,6 +2,7 @@ package io.reelfleet.operator.fleet;
 
 import static io.reelfleet.operator.fleet.TestFleet.wish;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.tuple;
 
 import io.reelfleet.operator.fleet.SessionView.Phase;
 import io.reelfleet.operator.fleet.TestFleet.Moving;
@@ -34,6 +35,43 @@ class LiveMoveTest {
         assertThat(first.commands).contains("start s1 1").noneMatch(c -> c.startsWith("release"));
         assertThat(fleet.workerOf("s1").commands).noneMatch(c -> c.startsWith("admit"));
         assertThat(fleet.loop.view().totals().migrations()).isEqualTo(1);
+    }
+
+    @Test
+    void theViewTellsHowLongASessionStoodStillAndWhatWasSent() {
+        TestFleet fleet = emptying(Moving.WORKS);
+        TestFleet.Worker first = fleet.workerOf("s1");
+        first.terminating = true;
+        fleet.run(3);
+
+        assertThat(fleet.loop.view().moves())
+                .singleElement()
+                .satisfies(
+                        move -> {
+                            assertThat(move.session()).isEqualTo("s1");
+                            assertThat(move.from()).isEqualTo(first.name);
+                            assertThat(move.to()).isEqualTo(fleet.session("s1").worker());
+                            assertThat(move.epoch()).isEqualTo(2);
+                            assertThat(move.road()).isEqualTo(MoveView.Road.DIRECT);
+                            assertThat(move.result()).isEqualTo(MoveView.Result.MOVED);
+                            assertThat(move.precopyBytes()).isEqualTo(5_000);
+                            assertThat(move.restBytes()).isEqualTo(70);
+                            assertThat(move.stoodStillSeconds()).isEqualTo(0.02);
+                            assertThat(move.seconds()).isEqualTo(0.4);
+                        });
+    }
+
+    @Test
+    void theViewTellsWhichRoadFailedAndWhichOneWorked() {
+        TestFleet fleet = emptying(Moving.CUT_OFF);
+        fleet.workerOf("s1").terminating = true;
+        fleet.run(5);
+
+        assertThat(fleet.loop.view().moves())
+                .extracting(MoveView::road, MoveView::result, MoveView::sentence)
+                .containsExactly(
+                        tuple(MoveView.Road.DIRECT, MoveView.Result.KEPT, "no connection"),
+                        tuple(MoveView.Road.STORE, MoveView.Result.MOVED, ""));
     }
 
     @Test

@@ -349,11 +349,12 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
         }
 
         private MoveReport report(Move move, MoveOutcome outcome, String sentence) {
-            return MoveReport.newBuilder()
-                    .setMove(move)
-                    .setOutcome(outcome)
-                    .setSentence(sentence)
-                    .build();
+            MoveReport.Builder report =
+                    MoveReport.newBuilder().setMove(move).setOutcome(outcome).setSentence(sentence);
+            if (outcome == MoveOutcome.MOVE_OUTCOME_GONE) {
+                report.setPrecopyBytes(5_000).setRestBytes(70).setSeconds(0.4).setPauseS(0.02);
+            }
+            return report.build();
         }
 
         @Override
