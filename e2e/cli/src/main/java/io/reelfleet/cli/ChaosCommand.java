@@ -33,6 +33,9 @@ import picocli.CommandLine.Spec;
         mixinStandardHelpOptions = true,
         sortOptions = false)
 final class ChaosCommand implements Callable<Integer> {
+    /** Held, since a logger that nobody holds forgets its level. */
+    private static final Logger NETTY = Logger.getLogger("io.netty");
+
     @Option(
             names = "--runs",
             paramLabel = "N",
@@ -92,7 +95,7 @@ final class ChaosCommand implements Callable<Integer> {
             return simulation;
         }
         // A network of one's own has no hardware address, which Netty warns of.
-        Logger.getLogger("io.netty").setLevel(Level.SEVERE);
+        NETTY.setLevel(Level.SEVERE);
         Thread main = Thread.currentThread();
         Signals.onFirstStop(main::interrupt);
         Path folder = out.toAbsolutePath().normalize();
