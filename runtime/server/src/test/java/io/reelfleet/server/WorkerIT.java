@@ -256,7 +256,7 @@ class WorkerIT {
     }
 
     @Test
-    void whatAPoolsRetentionSaysTheWorkerDoes() throws Exception {
+    void whatAPoolsRetentionSaysTheWorkerDoesAlsoWithDynamicSinks() throws Exception {
         try (WorkerProcess tidy =
                 WorkerProcess.start(
                                 folder,
@@ -271,6 +271,10 @@ class WorkerIT {
                                         "reelfleet.retention.every",
                                         "200ms",
                                         "reelfleet.retention.live-chunks",
+                                        "8",
+                                        "reelfleet.model.retrieved-frames",
+                                        "2",
+                                        "reelfleet.model.bank-frames",
                                         "8"))
                         .ready()) {
             tidy.admit(ofPool("gone", 2), 1);
