@@ -1105,7 +1105,7 @@ public final class EngineSession implements AutoCloseable {
     private static void addCross(
             List<StateRecord> records, String name, CrossContext context, long version) {
         if (context != null) {
-            for (int layer = 0; layer < context.keys().length; layer++) {
+            for (int layer = 0; layer < context.layers(); layer++) {
                 try (Tensor both = part(context, layer)) {
                     records.add(record(name + "/" + layer, version, both));
                 }

@@ -251,7 +251,7 @@ public final class ModelVerify {
             compare(
                     name + ".k_rotated.last",
                     engine.transformer().rotatedKeys(session.cache(), last));
-            compare(name + ".cross_k.last", prompt.keys()[last].transpose(1, 2).contiguous());
+            compare(name + ".cross_k.last", prompt.keys(last).transpose(1, 2).contiguous());
         } catch (InvalidPromptException e) {
             throw new ModelException(folder + ": " + e.getMessage(), e);
         }

@@ -244,8 +244,8 @@ public final class CausalVideoTransformer implements AutoCloseable {
                 Tensor kv = blocks[i].crossKv().apply(context);
                 Tensor k =
                         torch.rms_norm(kv.narrow(1, 0, dim), dimShape, blocks[i].crossNormK(), eps);
-                cross.keys()[i].copy_(heads(k));
-                cross.values()[i].copy_(heads(kv.narrow(1, dim, dim).contiguous()));
+                cross.keys(i).copy_(heads(k));
+                cross.values(i).copy_(heads(kv.narrow(1, dim, dim).contiguous()));
             }
         }
         return cross;
@@ -437,8 +437,8 @@ public final class CausalVideoTransformer implements AutoCloseable {
                     tokens(
                             attention(
                                     heads(part(cq, place)),
-                                    prompt.keys()[layer],
-                                    prompt.values()[layer])));
+                                    prompt.keys(layer),
+                                    prompt.values(layer))));
         }
         x.add_(block.crossOut().apply(joined(mixed)));
 

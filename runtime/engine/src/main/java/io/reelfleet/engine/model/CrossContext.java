@@ -5,32 +5,62 @@ import io.reelfleet.engine.tensor.Device;
 import io.reelfleet.engine.tensor.Tensors;
 import org.bytedeco.pytorch.Tensor;
 
-/**
- * Keys and values of a session's prompt for the cross-attention of every layer.
- *
- * @param memory what they are views of, {@code [layers, 2, textLen, heads, headDim]}
- * @param keys per layer, {@code [1, heads, textLen, headDim]}
- * @param values per layer, {@code [1, heads, textLen, headDim]}
- */
-public record CrossContext(Tensor memory, Tensor[] keys, Tensor[] values) implements AutoCloseable {
+/** Keys and values of a session's prompt for the cross-attention of every layer. */
+public final class CrossContext implements AutoCloseable {
+    private final Tensor memory;
+
+    /**
+     * Views of the memory, made when they are first asked for: a state that lies still needs none.
+     */
+    private final Tensor[] keys;
+
+    private final Tensor[] values;
+
+    private CrossContext(Tensor memory) {
+        this.memory = memory;
+        int layers = Math.toIntExact(memory.size(0));
+        this.keys = new Tensor[layers];
+        this.values = new Tensor[layers];
+    }
+
     /**
      * In memory that this takes over, {@code [layers, 2, textLen, heads, headDim]}: one piece, so
      * that it is copied as one.
      */
     static CrossContext in(Tensor memory) {
-        int layers = Math.toIntExact(memory.size(0));
-        Tensor[] keys = new Tensor[layers];
-        Tensor[] values = new Tensor[layers];
-        for (int layer = 0; layer < layers; layer++) {
-            keys[layer] = view(memory, layer, 0);
-            values[layer] = view(memory, layer, 1);
-        }
-        return new CrossContext(memory, keys, values);
+        return new CrossContext(memory);
     }
 
-    private static Tensor view(Tensor memory, int layer, int part) {
-        return Tensors.owned(
-                () -> memory.select(0, layer).select(0, part).transpose(0, 1).unsqueeze(0));
+    /** All keys and values, {@code [layers, 2, textLen, heads, headDim]}. */
+    public Tensor memory() {
+        return memory;
+    }
+
+    public int layers() {
+        return keys.length;
+    }
+
+    /** Keys of a layer, {@code [1, heads, textLen, headDim]}. */
+    public Tensor keys(int layer) {
+        return view(keys, layer, 0);
+    }
+
+    /** Values of a layer, {@code [1, heads, textLen, headDim]}. */
+    public Tensor values(int layer) {
+        return view(values, layer, 1);
+    }
+
+    private Tensor view(Tensor[] views, int layer, int part) {
+        if (views[layer] == null) {
+            views[layer] =
+                    Tensors.owned(
+                            () ->
+                                    memory.select(0, layer)
+                                            .select(0, part)
+                                            .transpose(0, 1)
+                                            .unsqueeze(0));
+        }
+        return views[layer];
     }
 
     /** Bytes of all keys and values. */
@@ -51,8 +81,12 @@ public record CrossContext(Tensor memory, Tensor[] keys, Tensor[] values) implem
     @Override
     public void close() {
         for (int i = 0; i < keys.length; i++) {
-            keys[i].close();
-            values[i].close();
+            if (keys[i] != null) {
+                keys[i].close();
+            }
+            if (values[i] != null) {
+                values[i].close();
+            }
         }
         memory.close();
     }

@@ -6,6 +6,7 @@ import io.reelfleet.engine.tensor.Tensors;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
+import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -15,7 +16,11 @@ import org.bytedeco.pytorch.Tensor;
 public final class StreamingCache implements AutoCloseable {
     private final Device device;
     private final long[][] shapes;
+    private final long[] starts;
+
+    /** Views of the memory, made when they are first asked for: a state that lies still needs none. */
     private final Tensor[] past;
+
     private final long numbers;
     private Tensor memory;
     private boolean started;
@@ -28,9 +33,11 @@ public final class StreamingCache implements AutoCloseable {
         this.device = device;
         this.shapes = shapes;
         this.past = new Tensor[shapes.length];
+        this.starts = new long[shapes.length];
         long sum = 0;
-        for (long[] shape : shapes) {
-            sum += count(shape);
+        for (int i = 0; i < shapes.length; i++) {
+            starts[i] = sum;
+            sum += count(shapes[i]);
         }
         this.numbers = sum;
         in(Tensors.owned(() -> device.zeros(numbers)));
@@ -47,16 +54,14 @@ public final class StreamingCache implements AutoCloseable {
     private void in(Tensor other) {
         changing();
         memory = other;
-        long at = 0;
-        for (int i = 0; i < past.length; i++) {
-            long from = at;
-            long[] shape = shapes[i];
-            past[i] = Tensors.owned(() -> memory.narrow(0, from, count(shape)).view(shape));
-            at += count(shape);
-        }
     }
 
     Tensor past(int index) {
+        if (past[index] == null) {
+            long[] shape = shapes[index];
+            past[index] =
+                    Tensors.owned(() -> memory.narrow(0, starts[index], count(shape)).view(shape));
+        }
         return past[index];
     }
 
@@ -95,7 +100,7 @@ public final class StreamingCache implements AutoCloseable {
 
     /** The remembered frames of every convolution, in the order of the stages. */
     public List<Tensor> parts() {
-        return List.of(past);
+        return IntStream.range(0, past.length).mapToObj(this::past).toList();
     }
 
     /** Whether a frame was decoded before. */

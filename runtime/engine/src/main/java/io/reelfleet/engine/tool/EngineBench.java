@@ -31,6 +31,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -49,7 +50,7 @@ public final class EngineBench {
     private static final String PARTS = "speed,controls,offload,memory,sessions";
     private static final int[] BATCHES = {1, 2, 4, 8};
     private static final int MOST_SESSIONS = 8;
-    private static final int IN_MEMORY = 3;
+    private static final int IN_MEMORY = 5;
     private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
 
     /** Time of some work. */
@@ -372,8 +373,14 @@ public final class EngineBench {
             List<Double> copy = new ArrayList<>();
             List<Double> suspendShare = new ArrayList<>();
             List<Double> resumeShare = new ArrayList<>();
-            try (Tensor from = Tensors.owned(() -> Tensors.zeros(bytes / Float.BYTES));
+            List<Double> suspendBeside = new ArrayList<>();
+            List<Double> resumeBeside = new ArrayList<>();
+            try (Scalar one = new Scalar(1.0);
+                    Tensor from = Tensors.owned(() -> Tensors.zeros(bytes / Float.BYTES));
                     Tensor to = Tensors.owned(() -> Tensors.zeros(bytes / Float.BYTES))) {
+                // Memory that was written: unwritten pages are all one page of zeros.
+                from.fill_(one);
+                to.fill_(one);
                 for (int round = -2; round < 3 * rounds; round++) {
                     double plain = time(() -> Tensors.copy(from, to)).cpu();
                     double out = time(session::suspend).cpu();
@@ -386,7 +393,36 @@ public final class EngineBench {
                         resumeShare.add(100 * plain / back);
                     }
                 }
+                for (int round = -2; round < 3 * rounds; round++) {
+                    double out = time(session::beginSuspend).cpu();
+                    while (engine.settling()) {
+                        out += time(engine::settle).cpu();
+                    }
+                    double back = 0;
+                    boolean[] there = {false};
+                    while (!there[0]) {
+                        back += time(() -> there[0] = session.tryResume()).cpu();
+                    }
+                    if (round >= 0) {
+                        suspendBeside.add(1e3 * out);
+                        resumeBeside.add(1e3 * back);
+                    }
+                }
             }
+            add(
+                    "suspend_engine_thread_ms",
+                    "suspend beside the steps: time of the engine's thread",
+                    median(suspendBeside),
+                    "ms",
+                    Double.NaN,
+                    "");
+            add(
+                    "resume_engine_thread_ms",
+                    "resume beside the steps: time of the engine's thread",
+                    median(resumeBeside),
+                    "ms",
+                    Double.NaN,
+                    "");
             add(
                     "memcpy_gb_per_s",
                     "plain copy of a session's bytes",
@@ -416,15 +452,16 @@ public final class EngineBench {
     // Memory.
 
     /**
-     * In a JVM of its own, whose heap is all there from the start, so that only native memory
-     * grows.
+     * In a JVM of its own, whose heap is all there from the start, and with a malloc that gives
+     * large pieces back at once: what is resident is what is in use, and nothing that was there
+     * before is used again unseen.
      */
     private void memory(Path model) throws Exception {
         progress.println("  memory of " + IN_MEMORY + " sessions beside the formula");
         if (!Files.exists(Path.of("/proc/self/status"))) {
             return;
         }
-        Process process =
+        ProcessBuilder builder =
                 new ProcessBuilder(
                                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                                 "-Xms192m",
@@ -439,8 +476,10 @@ public final class EngineBench {
                                 "memory-of",
                                 "--model",
                                 model.toString())
-                        .redirectError(ProcessBuilder.Redirect.INHERIT)
-                        .start();
+                        .redirectError(ProcessBuilder.Redirect.INHERIT);
+        builder.environment().put("MALLOC_MMAP_THRESHOLD_", "65536");
+        builder.environment().put("MALLOC_ARENA_MAX", "1");
+        Process process = builder.start();
         String answer;
         try (var reader = process.inputReader()) {
             answer = reader.readLine();
@@ -448,8 +487,10 @@ public final class EngineBench {
         if (process.waitFor() != 0 || answer == null) {
             throw new IOException("the program that measures memory failed");
         }
-        double grown = Double.parseDouble(answer.split(" ")[0]);
-        double formula = Double.parseDouble(answer.split(" ")[1]);
+        String[] numbers = answer.split(" ");
+        double grown = Double.parseDouble(numbers[0]);
+        double formula = Double.parseDouble(numbers[1]);
+        double peak = Double.parseDouble(numbers[2]);
         add(
                 "session_memory_formula_mb",
                 IN_MEMORY + " sessions' memory, by the formula",
@@ -464,21 +505,32 @@ public final class EngineBench {
                 "%",
                 105,
                 "goal");
+        add(
+                "working_memory_mb",
+                "peak above that, while each generates a chunk",
+                (peak - grown) / 1e6,
+                "MB",
+                Double.NaN,
+                "");
     }
 
     private static void printMemory(Path model) throws Exception {
         try (Engine engine = Engine.load(ModelFolder.of(model), largeStates())) {
             List<EngineSession> sessions = new ArrayList<>();
-            // The first ones leave behind what the allocators and the JVM keep.
+            // The first one leaves behind what the JVM and LibTorch keep.
             sessions.add(full(engine, 0));
-            sessions.add(full(engine, 1));
             long before = residentBytes();
             for (int i = 0; i < IN_MEMORY; i++) {
-                sessions.add(full(engine, 2 + i));
+                sessions.add(full(engine, 1 + i));
             }
             long grown = residentBytes() - before;
+            // From here on the kernel counts the peak anew.
+            Files.writeString(Path.of("/proc/self/clear_refs"), "5");
+            sessions.subList(1, 1 + IN_MEMORY).forEach(EngineBench::next);
+            long peak = status("VmHWM:") - status("VmRSS:") + grown;
             sessions.forEach(EngineSession::close);
-            System.out.println(grown + " " + IN_MEMORY * engine.model().sessionBytes());
+            System.out.println(
+                    grown + " " + IN_MEMORY * engine.model().sessionBytes() + " " + peak);
         }
     }
 
@@ -528,9 +580,13 @@ public final class EngineBench {
     private static long residentBytes() throws IOException {
         System.gc();
         trim();
+        return status("RssAnon:");
+    }
+
+    private static long status(String field) throws IOException {
         return 1024
                 * Files.readAllLines(Path.of("/proc/self/status")).stream()
-                        .filter(line -> line.startsWith("RssAnon:"))
+                        .filter(line -> line.startsWith(field))
                         .mapToLong(line -> Long.parseLong(line.replaceAll("[^0-9]", "")))
                         .findFirst()
                         .orElseThrow();
