@@ -18,7 +18,9 @@ public final class StreamingCache implements AutoCloseable {
     private final long[][] shapes;
     private final long[] starts;
 
-    /** Views of the memory, made when they are first asked for: a state that lies still needs none. */
+    /**
+     * Views of the memory, made when they are first asked for: a state that lies still needs none.
+     */
     private final Tensor[] past;
 
     private final long numbers;
