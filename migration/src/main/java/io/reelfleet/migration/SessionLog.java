@@ -43,6 +43,10 @@ public final class SessionLog {
     private String worker = "";
     private long nextChunk;
     private boolean ended;
+
+    /** Set once another owner was found: from then on nothing is written. */
+    private FencedException lost;
+
     private Timeline timeline = Timeline.UNTOUCHED;
     private List<String> rewinds = List.of();
 
@@ -304,6 +308,7 @@ public final class SessionLog {
         }
         epoch = newEpoch;
         worker = owner.getWorker();
+        lost = null;
         return true;
     }
 
@@ -457,6 +462,11 @@ public final class SessionLog {
         if (epoch < 0) {
             throw new IllegalStateException("the log is not taken over");
         }
+        if (lost != null) {
+            // The reader stands behind the newer owner's entry by now: what came next would find a
+            // free number.
+            throw lost;
+        }
         if (ended) {
             throw new IllegalStateException("the log has ended");
         }
@@ -494,7 +504,8 @@ public final class SessionLog {
                     "entry %d of session %s was written under epoch %d after epoch %d had begun"
                             .formatted(taken.getIndex(), sessionUid(), taken.getEpoch(), epoch));
         }
-        throw fenced(epoch, taken);
+        lost = fenced(epoch, taken);
+        throw lost;
     }
 
     /** Reads what others appended since. */

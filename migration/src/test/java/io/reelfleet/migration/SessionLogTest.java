@@ -54,6 +54,23 @@ class SessionLogTest {
     }
 
     @Test
+    void whoWasFencedOnceWritesNothingMoreWhateverItTries() throws Exception {
+        SessionLog old = taken("s", 1, "w1");
+        for (int k = 0; k < 10; k++) {
+            old.append(chunk(k));
+        }
+        taken("s", 2, "w2");
+
+        assertThatThrownBy(() -> old.trim(5, java.util.List.of()))
+                .isInstanceOf(FencedException.class);
+        assertThatThrownBy(() -> old.append(chunk(10))).isInstanceOf(FencedException.class);
+        assertThatThrownBy(() -> old.rewind(2, java.util.List.of(), "x"))
+                .isInstanceOf(FencedException.class);
+        assertThatThrownBy(() -> old.end("Completed", "")).isInstanceOf(FencedException.class);
+        assertThat(store.list("sessions/s/log/")).hasSize(12);
+    }
+
+    @Test
     void anEpochThatIsNotHigherCannotTakeOver() throws Exception {
         taken("s", 5, "w1");
 
