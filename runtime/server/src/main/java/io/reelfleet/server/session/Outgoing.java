@@ -51,9 +51,6 @@ final class Outgoing {
 
     volatile long restBytes;
 
-    /** Time in which pieces were on their way. */
-    volatile long sendingNanos;
-
     volatile long startedNanos = System.nanoTime();
     volatile long frozenNanos;
     volatile double pauseSeconds;
@@ -160,7 +157,6 @@ final class Outgoing {
                     } else {
                         precopyBytes += load.bytes();
                     }
-                    long began = System.nanoTime();
                     List<String> spoilt =
                             sender.send(
                                     load,
@@ -169,7 +165,6 @@ final class Outgoing {
                                     () -> cancelled);
                     spoilt.forEach(sent::remove);
                     heard = System.nanoTime();
-                    sendingNanos += heard - began;
                 }
                 if (packed.manifest() != null) {
                     manifest(frames, sender, packed.manifest());

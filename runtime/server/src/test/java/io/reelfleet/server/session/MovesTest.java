@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.reelfleet.api.log.v1.Chunk;
 import io.reelfleet.api.log.v1.LogEntry;
+import io.reelfleet.api.migration.v1.Opening;
+import io.reelfleet.api.migration.v1.Verdict;
 import io.reelfleet.api.runtime.v1.ChunkStat;
 import io.reelfleet.api.runtime.v1.CommandHeader;
 import io.reelfleet.api.runtime.v1.Move;
@@ -23,10 +25,15 @@ import io.reelfleet.engine.EngineSession;
 import io.reelfleet.engine.GeneratedChunk;
 import io.reelfleet.engine.ModelFolder;
 import io.reelfleet.engine.SessionParameters;
+import io.reelfleet.engine.SessionState;
 import io.reelfleet.engine.model.RandomModel;
 import io.reelfleet.migration.ChunkStore;
 import io.reelfleet.migration.ChunkStores;
 import io.reelfleet.migration.SessionLogReader;
+import io.reelfleet.migration.transport.C10dBackend;
+import io.reelfleet.migration.transport.C10dLink;
+import io.reelfleet.migration.transport.Frames;
+import io.reelfleet.migration.transport.Link;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
@@ -35,6 +42,7 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
+import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -366,5 +374,85 @@ class MovesTest {
                                         Transport.TRANSPORT_DIRECT))
                 .hasMessageContaining("takes no new sessions");
         chunks("s", 2);
+    }
+
+    /** What a source really opens with, changed on its way to the target. */
+    private void assertRefused(String id, UnaryOperator<Opening> change, String sentence)
+            throws Exception {
+        Move move = move(id, "s", a, b, 2);
+        MoveResponse place =
+                prepare(b, move, spec("s", Pacing.PACING_UNPACED), Transport.TRANSPORT_DIRECT);
+        try (C10dLink.Listener middle = C10dLink.listen(C10dBackend.GLOO, "127.0.0.1", PATIENCE)) {
+            start(
+                    a,
+                    move,
+                    MoveResponse.newBuilder().setHost("127.0.0.1").setPort(middle.port()).build(),
+                    Transport.TRANSPORT_DIRECT);
+            try (Frames source = new Frames(middle.accept(PATIENCE));
+                    Frames target =
+                            new Frames(
+                                    C10dLink.connect(
+                                            C10dBackend.GLOO,
+                                            "127.0.0.1",
+                                            "127.0.0.1",
+                                            place.getPort(),
+                                            PATIENCE))) {
+                Opening real = Opening.parseFrom(source.receive(PATIENCE).message());
+                target.send(Frames.Kind.OPENING, change.apply(real), PATIENCE);
+                Verdict verdict = Verdict.parseFrom(target.receive(PATIENCE).message());
+                assertThat(verdict.getCommitted()).isFalse();
+                assertThat(verdict.getSentence()).contains(sentence);
+            }
+        }
+        MoveReport refused = ended(b, id);
+        assertThat(refused.getOutcome()).isEqualTo(MoveOutcome.MOVE_OUTCOME_NOT_HERE);
+        assertThat(refused.getSentence()).contains(sentence);
+        assertThat(ended(a, id).getOutcome()).isEqualTo(MoveOutcome.MOVE_OUTCOME_KEPT);
+        assertNothingLeft(b);
+        chunks("s", stored("s") + 1);
+    }
+
+    @Test
+    void aStateOfAnotherModelVersionOrMoveIsRefusedAndTheSourceGoesOn() throws Exception {
+        get(a.loop.admit(spec("s", Pacing.PACING_UNPACED), 1, 1, false, Optional.empty()));
+        chunks("s", 1);
+        assertRefused(
+                "m1",
+                o -> o.toBuilder().setModelRevision("another").build(),
+                "the state is of model revision another, this worker has ");
+        assertRefused(
+                "m2",
+                o -> o.toBuilder().setStateVersion(o.getStateVersion() + 1).build(),
+                "state version %d, this worker takes".formatted(SessionState.VERSION + 1));
+        assertRefused(
+                "m3",
+                o -> o.toBuilder().setMoveId("a stranger's").build(),
+                "what came is not the session that was announced");
+        get(a.loop.release("s", 1, true, "Completed", ""));
+        assertUndisturbed("s");
+    }
+
+    @Test
+    void aTargetThatTakesTheCallAndThenSaysNothingIsGivenUpAndTheSourceGoesOn() throws Exception {
+        Worker brief = worker("c", Duration.ofMillis(500));
+        try (C10dLink.Listener silent = C10dLink.listen(C10dBackend.GLOO, "127.0.0.1", PATIENCE)) {
+            get(brief.loop.admit(spec("s", Pacing.PACING_UNPACED), 1, 1, false, Optional.empty()));
+            chunks("s", 1);
+            start(
+                    brief,
+                    move("m1", "s", brief, b, 2),
+                    MoveResponse.newBuilder().setHost("127.0.0.1").setPort(silent.port()).build(),
+                    Transport.TRANSPORT_DIRECT);
+            try (Link _ = silent.accept(PATIENCE)) {
+                MoveReport kept = ended(brief, "m1");
+                assertThat(kept.getOutcome()).isEqualTo(MoveOutcome.MOVE_OUTCOME_KEPT);
+                assertThat(kept.getSentence()).contains("Timed out");
+            }
+            chunks("s", stored("s") + 2);
+            get(brief.loop.release("s", 1, true, "Completed", ""));
+            assertUndisturbed("s");
+        } finally {
+            brief.loop.stop();
+        }
     }
 }
