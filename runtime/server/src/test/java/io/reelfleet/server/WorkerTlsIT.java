@@ -9,8 +9,10 @@ import io.grpc.ManagedChannel;
 import io.grpc.StatusRuntimeException;
 import io.grpc.TlsChannelCredentials;
 import io.reelfleet.api.runtime.v1.HeartbeatRequest;
+import io.reelfleet.api.runtime.v1.PrepareMoveRequest;
 import io.reelfleet.api.runtime.v1.ReportRequest;
 import io.reelfleet.api.runtime.v1.SessionServiceGrpc;
+import io.reelfleet.api.runtime.v1.StartMoveRequest;
 import io.reelfleet.api.runtime.v1.WorkerServiceGrpc;
 import io.reelfleet.engine.model.RandomModel;
 import io.reelfleet.trust.CertificateAuthority;
@@ -82,6 +84,25 @@ class WorkerTlsIT {
         assertThatThrownBy(() -> report("gateway")).hasMessageContaining("PERMISSION_DENIED");
         assertThatThrownBy(() -> heartbeat("gateway")).hasMessageContaining("NOT_FOUND");
         assertThatThrownBy(() -> heartbeat("w-tls")).hasMessageContaining("PERMISSION_DENIED");
+    }
+
+    @Test
+    void onlyTheOperatorMovesSessions() throws Exception {
+        for (String caller : List.of("gateway", "w-tls")) {
+            ManagedChannel channel = channel(credentials(caller));
+            try {
+                WorkerServiceGrpc.WorkerServiceBlockingStub worker =
+                        WorkerServiceGrpc.newBlockingStub(channel)
+                                .withDeadlineAfter(30, TimeUnit.SECONDS);
+                assertThatThrownBy(
+                                () -> worker.prepareMove(PrepareMoveRequest.getDefaultInstance()))
+                        .hasMessageContaining("PERMISSION_DENIED");
+                assertThatThrownBy(() -> worker.startMove(StartMoveRequest.getDefaultInstance()))
+                        .hasMessageContaining("PERMISSION_DENIED");
+            } finally {
+                channel.shutdownNow();
+            }
+        }
     }
 
     @Test
