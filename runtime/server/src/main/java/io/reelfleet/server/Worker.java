@@ -8,6 +8,7 @@ import io.reelfleet.engine.EngineOptions;
 import io.reelfleet.engine.ModelDescription;
 import io.reelfleet.engine.ModelException;
 import io.reelfleet.engine.ModelFolder;
+import io.reelfleet.engine.SessionState;
 import io.reelfleet.migration.ChunkStore;
 import io.reelfleet.migration.ChunkStores;
 import io.reelfleet.migration.Retention;
@@ -37,8 +38,6 @@ import org.slf4j.LoggerFactory;
 @Singleton
 class Worker implements LoopListener {
     private static final Logger LOG = LoggerFactory.getLogger(Worker.class);
-    private static final int PROTOCOL_VERSION = 1;
-    private static final int STATE_VERSION = 1;
 
     private final Clock clock = new MonotonicClock();
     private final ReportStream reports;
@@ -220,8 +219,8 @@ class Worker implements LoopListener {
                 Hello.newBuilder()
                         .setWorker(settings.name())
                         .setPool(settings.pool())
-                        .setProtocolVersion(PROTOCOL_VERSION)
-                        .setStateVersion(STATE_VERSION)
+                        .setProtocolVersion(MoveSettings.PROTOCOL_VERSION)
+                        .setStateVersion(SessionState.VERSION)
                         .setBuild(build)
                         .setDevice("cpu")
                         .setDeviceBytesLimit(settings.deviceMemory())

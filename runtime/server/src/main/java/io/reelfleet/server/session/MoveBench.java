@@ -29,8 +29,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.Deque;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -39,28 +41,37 @@ import java.util.stream.Stream;
 
 /**
  * {@code OUT [MOVES]}: two workers in this process move one session to and fro over Gloo while it
- * streams at its pace; how long it stands still, with pre-copy and without, and bytes per second
- * beside what c10d moves in the same run. Figures go to the file OUT as JSON.
+ * streams at its pace, once with a small state and once with a large one; how long it stands still,
+ * with pre-copy and without, and bytes per second beside what c10d moves in the same run. Figures
+ * go to the file OUT as JSON.
  */
 public final class MoveBench {
-    /** A window of 45 latent frames of 1.2 MB: states of about 50 MB. */
-    private static final RandomModel MODEL =
-            new RandomModel(8, 8, 64, 256, 64, 8, 1, 96, 96, 3, 45, 0, 2, 1, DType.F32);
+    /** Latent frames of 1.2 MB in the window: states of about 60 and 500 MB. */
+    private static final int[] WINDOWS = {45, 411};
 
-    private static final int WINDOW_CHUNKS = 15;
-    private static final Duration PATIENCE = Duration.ofSeconds(120);
-    private static final int RAW_PIECES = 30;
+    private static final int FRAMES_PER_CHUNK = 3;
+    private static final Duration PATIENCE = Duration.ofMinutes(10);
+    private static final int RAW_PIECES = 60;
+    private static final int RAW_PENDING = 3;
     private static final int PIECE = 16 << 20;
 
     private final ArrayNode figures = JsonMapper.builder().build().createArrayNode();
     private final ChunkStore store;
+    private final String session;
     private int moves;
+    private String prefix = "";
     private long epoch = 1;
 
     private record Worker(String name, SessionLoop loop) {}
 
-    private MoveBench(ChunkStore store) {
+    private MoveBench(ChunkStore store, String session) {
         this.store = store;
+        this.session = session;
+    }
+
+    private static RandomModel model(int window) {
+        return new RandomModel(
+                8, 8, 64, 256, 64, 8, 1, 96, 96, FRAMES_PER_CHUNK, window, 0, 2, 1, DType.F32);
     }
 
     public static void main(String[] args) throws Exception {
@@ -70,15 +81,19 @@ public final class MoveBench {
         }
         Path folder = Files.createTempDirectory("reelfleet-move-bench-");
         try {
-            MODEL.write(Files.createDirectories(folder.resolve("model")), 1);
-            MoveBench bench =
-                    new MoveBench(
-                            ChunkStores.open(
-                                    Files.createDirectories(folder.resolve("store"))
-                                            .toUri()
-                                            .toString()));
-            bench.run(folder.resolve("model"), args.length > 1 ? Integer.parseInt(args[1]) : 20);
-            Files.writeString(Path.of(args[0]), bench.figures.toString());
+            ChunkStore store =
+                    ChunkStores.open(
+                            Files.createDirectories(folder.resolve("store")).toUri().toString());
+            int count = args.length > 1 ? Integer.parseInt(args[1]) : 20;
+            ArrayNode figures = JsonMapper.builder().build().createArrayNode();
+            for (int window : WINDOWS) {
+                Path model = Files.createDirectories(folder.resolve("model-" + window));
+                model(window).write(model, 1);
+                MoveBench bench = new MoveBench(store, "bench-" + window);
+                bench.run(model, window, count);
+                figures.addAll(bench.figures);
+            }
+            Files.writeString(Path.of(args[0]), figures.toString());
         } finally {
             try (Stream<Path> files = Files.walk(folder)) {
                 files.sorted(Comparator.reverseOrder()).forEach(file -> file.toFile().delete());
@@ -87,14 +102,15 @@ public final class MoveBench {
         System.exit(0);
     }
 
-    private void run(Path model, int count) throws Exception {
-        double raw = raw();
+    private void run(Path model, int window, int count) throws Exception {
+        raw();
+        double raw = median(List.of(raw(), raw(), raw()));
         Worker a = worker("a", model);
         Worker b = worker("b", model);
         SessionSpec spec =
                 SessionSpec.newBuilder()
-                        .setUid("bench")
-                        .setName("bench")
+                        .setUid(session)
+                        .setName(session)
                         .setNamespace("default")
                         .setSeed(1)
                         .setPacing(Pacing.PACING_REALTIME)
@@ -102,8 +118,8 @@ public final class MoveBench {
                         .build();
         SessionSpec fast = spec.toBuilder().setPacing(Pacing.PACING_UNPACED).build();
         a.loop.admit(fast, 1, 1, false, Optional.empty()).get();
-        await(() -> stored(a) > WINDOW_CHUNKS, "a full window");
-        a.loop.update("bench", 1, spec).get();
+        await(() -> stored(a) > window / FRAMES_PER_CHUNK, "a full window");
+        a.loop.update(session, 1, spec).get();
         double interval = a.loop.model().orElseThrow().chunkIntervalSeconds() * 1000;
         List<MoveReport> with = new ArrayList<>();
         List<MoveReport> without = new ArrayList<>();
@@ -116,7 +132,8 @@ public final class MoveBench {
             to = swap;
         }
         long bytes = without.getFirst().getRestBytes();
-        figure("state_bytes", "a session's state", bytes / 1e6, "MB", Double.NaN, "");
+        prefix = Math.round(bytes / 1e7) * 10 + "mb_";
+        figure("state_mb", "a session's state", bytes / 1e6, "MB", Double.NaN, "");
         pauses("precopy", "with pre-copy", with, interval);
         pauses("stop_and_copy", "without", without, interval);
         double rate =
@@ -128,9 +145,26 @@ public final class MoveBench {
                 "GB/s",
                 raw,
                 "raw c10d in this run");
+        double copying =
+                median(
+                        with.stream()
+                                .filter(r -> r.getSeconds() > r.getPauseS())
+                                .map(
+                                        r ->
+                                                r.getPrecopyBytes()
+                                                        / (r.getSeconds() - r.getPauseS())
+                                                        / 1e9)
+                                .toList());
+        figure(
+                "precopy_gb_per_s",
+                "sent while the session generated on, from the first byte to the cut",
+                copying,
+                "GB/s",
+                raw,
+                "raw c10d in this run");
         figure(
                 "share_of_raw_percent",
-                "share of the raw rate",
+                "share of the raw rate, without pre-copy",
                 100 * rate / raw,
                 "%",
                 90,
@@ -147,7 +181,7 @@ public final class MoveBench {
                 at(waits, 0.5),
                 "ms",
                 25,
-                "goal; the paper: 23-30 end to end");
+                "goal; the paper: 23-30 end to end, TeleFuser 48-91");
         figure(name + "_wait_p95_ms", "p95", at(waits, 0.95), "ms", interval, "one chunk interval");
         figure(
                 name + "_wait_worst_ms",
@@ -168,9 +202,9 @@ public final class MoveBench {
 
     private void figure(
             String name, String what, double value, String unit, double limit, String whose) {
-        System.out.printf(Locale.ROOT, "%s: %.2f %s%n", name, value, unit);
+        System.out.printf(Locale.ROOT, "%s%s: %.2f %s%n", prefix, name, value, unit);
         figures.addObject()
-                .put("name", name)
+                .put("name", prefix + name)
                 .put("what", what)
                 .put("value", value)
                 .put("unit", unit)
@@ -178,8 +212,8 @@ public final class MoveBench {
                 .put("whose", whose);
     }
 
-    /** What c10d alone moves, in pieces of the same size, in GB/s. */
-    private double raw() throws Exception {
+    /** What c10d alone moves, in pieces of the same size, as many on their way, in GB/s. */
+    private static double raw() throws Exception {
         try (C10dLink.Listener listener =
                 C10dLink.listen(C10dBackend.GLOO, "127.0.0.1", PATIENCE)) {
             CompletableFuture<Void> sender =
@@ -193,25 +227,39 @@ public final class MoveBench {
                                                         listener.port(),
                                                         PATIENCE);
                                         TransferBuffer buffer = new TransferBuffer(PIECE)) {
-                                    for (int i = 0; i < RAW_PIECES; i++) {
-                                        link.send(buffer, PIECE, PATIENCE);
-                                    }
-                                    link.receive(buffer, 1, PATIENCE);
+                                    inFlight(() -> link.beginSend(buffer.memory()));
                                 } catch (IOException e) {
                                     throw new IllegalStateException(e);
                                 }
                             });
             try (Link link = listener.accept(PATIENCE);
                     TransferBuffer buffer = new TransferBuffer(PIECE)) {
-                List<Double> rates = new ArrayList<>();
-                for (int i = 0; i < RAW_PIECES; i++) {
-                    long started = System.nanoTime();
-                    link.receive(buffer, PIECE, PATIENCE);
-                    rates.add(PIECE / (double) (System.nanoTime() - started));
-                }
-                link.send(buffer, 1, PATIENCE);
+                long started = System.nanoTime();
+                inFlight(() -> link.beginReceive(buffer.memory()));
+                double rate = (double) RAW_PIECES * PIECE / (System.nanoTime() - started);
                 sender.get();
-                return median(rates);
+                return rate;
+            }
+        }
+    }
+
+    private interface Begin {
+        Link.Pending begin() throws IOException;
+    }
+
+    private static void inFlight(Begin each) throws IOException {
+        Deque<Link.Pending> pending = new ArrayDeque<>();
+        for (int i = 0; i < RAW_PIECES; i++) {
+            if (pending.size() == RAW_PENDING) {
+                try (Link.Pending first = pending.remove()) {
+                    first.await(PATIENCE);
+                }
+            }
+            pending.add(each.begin());
+        }
+        while (!pending.isEmpty()) {
+            try (Link.Pending first = pending.remove()) {
+                first.await(PATIENCE);
             }
         }
     }
@@ -258,7 +306,7 @@ public final class MoveBench {
         Move move =
                 Move.newBuilder()
                         .setId("m" + moves++)
-                        .setSessionUid("bench")
+                        .setSessionUid(session)
                         .setSource(from.name)
                         .setTarget(to.name)
                         .setEpoch(++epoch)

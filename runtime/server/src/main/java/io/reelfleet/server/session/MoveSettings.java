@@ -13,6 +13,9 @@ import java.time.Duration;
  */
 public record MoveSettings(
         String host, Duration patience, long bufferBytes, long cutBytes, Duration longestPrecopy) {
+    /** Of the frames that two workers exchange; another one is refused. */
+    public static final int PROTOCOL_VERSION = 2;
+
     /** On this machine's loopback address, 10 s, 16 MiB, 16 MiB, 30 s. */
     public static MoveSettings defaults() {
         return on("127.0.0.1");

@@ -51,7 +51,6 @@ import org.slf4j.LoggerFactory;
  */
 final class Moves {
     private static final Logger LOG = LoggerFactory.getLogger(Moves.class);
-    private static final int PROTOCOL_VERSION = 2;
     private static final int MOST_REPORTS = 64;
     private static final Duration SHOW_ENDED = Duration.ofSeconds(60);
     private static final long STORE_PAUSE_MILLIS = 200;
@@ -598,7 +597,7 @@ final class Moves {
 
     private Opening opening(String uid, Move move, long bufferBytes) {
         return Opening.newBuilder()
-                .setProtocolVersion(PROTOCOL_VERSION)
+                .setProtocolVersion(MoveSettings.PROTOCOL_VERSION)
                 .setStateVersion(io.reelfleet.engine.SessionState.VERSION)
                 .setModelRevision(home.engine().model().revision())
                 .setFingerprint(home.engine().fingerprint())
