@@ -41,37 +41,33 @@ import java.util.stream.Stream;
 
 /**
  * {@code OUT [MOVES]}: two workers in this process move one session to and fro over Gloo while it
- * streams at its pace, once with a small state and once with a large one; how long it stands still,
- * with pre-copy and without, and bytes per second beside what c10d moves in the same run. Figures
- * go to the file OUT as JSON.
+ * streams at its pace; how long it stands still, with pre-copy and without, and bytes per second
+ * beside what c10d moves in the same run. Figures go to the file OUT as JSON.
  */
 public final class MoveBench {
-    /** Latent frames of 1.2 MB in the window: states of about 60 and 500 MB. */
-    private static final int[] WINDOWS = {45, 411};
+    /** Latent frames of 1.2 MB in the window: a state of about 60 MB. */
+    private static final int WINDOW = 45;
 
     private static final int FRAMES_PER_CHUNK = 3;
-    private static final Duration PATIENCE = Duration.ofMinutes(10);
+    private static final RandomModel MODEL =
+            new RandomModel(
+                    8, 8, 64, 256, 64, 8, 1, 96, 96, FRAMES_PER_CHUNK, WINDOW, 0, 2, 1, DType.F32);
+
+    private static final String SESSION = "bench";
+    private static final Duration PATIENCE = Duration.ofMinutes(2);
     private static final int RAW_PIECES = 60;
     private static final int RAW_PENDING = 3;
     private static final int PIECE = 16 << 20;
 
     private final ArrayNode figures = JsonMapper.builder().build().createArrayNode();
     private final ChunkStore store;
-    private final String session;
     private int moves;
-    private String prefix = "";
     private long epoch = 1;
 
     private record Worker(String name, SessionLoop loop) {}
 
-    private MoveBench(ChunkStore store, String session) {
+    private MoveBench(ChunkStore store) {
         this.store = store;
-        this.session = session;
-    }
-
-    private static RandomModel model(int window) {
-        return new RandomModel(
-                8, 8, 64, 256, 64, 8, 1, 96, 96, FRAMES_PER_CHUNK, window, 0, 2, 1, DType.F32);
     }
 
     public static void main(String[] args) throws Exception {
@@ -85,15 +81,11 @@ public final class MoveBench {
                     ChunkStores.open(
                             Files.createDirectories(folder.resolve("store")).toUri().toString());
             int count = args.length > 1 ? Integer.parseInt(args[1]) : 20;
-            ArrayNode figures = JsonMapper.builder().build().createArrayNode();
-            for (int window : WINDOWS) {
-                Path model = Files.createDirectories(folder.resolve("model-" + window));
-                model(window).write(model, 1);
-                MoveBench bench = new MoveBench(store, "bench-" + window);
-                bench.run(model, window, count);
-                figures.addAll(bench.figures);
-            }
-            Files.writeString(Path.of(args[0]), figures.toString());
+            Path model = Files.createDirectories(folder.resolve("model"));
+            MODEL.write(model, 1);
+            MoveBench bench = new MoveBench(store);
+            bench.run(model, count);
+            Files.writeString(Path.of(args[0]), bench.figures.toString());
         } finally {
             try (Stream<Path> files = Files.walk(folder)) {
                 files.sorted(Comparator.reverseOrder()).forEach(file -> file.toFile().delete());
@@ -102,15 +94,15 @@ public final class MoveBench {
         System.exit(0);
     }
 
-    private void run(Path model, int window, int count) throws Exception {
+    private void run(Path model, int count) throws Exception {
         raw();
         double raw = median(List.of(raw(), raw(), raw()));
         Worker a = worker("a", model);
         Worker b = worker("b", model);
         SessionSpec spec =
                 SessionSpec.newBuilder()
-                        .setUid(session)
-                        .setName(session)
+                        .setUid(SESSION)
+                        .setName(SESSION)
                         .setNamespace("default")
                         .setSeed(1)
                         .setPacing(Pacing.PACING_REALTIME)
@@ -118,8 +110,8 @@ public final class MoveBench {
                         .build();
         SessionSpec fast = spec.toBuilder().setPacing(Pacing.PACING_UNPACED).build();
         a.loop.admit(fast, 1, 1, false, Optional.empty()).get();
-        await(() -> stored(a) > window / FRAMES_PER_CHUNK, "a full window");
-        a.loop.update(session, 1, spec).get();
+        await(() -> stored(a) > WINDOW / FRAMES_PER_CHUNK, "a full window");
+        a.loop.update(SESSION, 1, spec).get();
         double interval = a.loop.model().orElseThrow().chunkIntervalSeconds() * 1000;
         List<MoveReport> with = new ArrayList<>();
         List<MoveReport> without = new ArrayList<>();
@@ -132,7 +124,6 @@ public final class MoveBench {
             to = swap;
         }
         long bytes = without.getFirst().getRestBytes();
-        prefix = Math.round(bytes / 1e7) * 10 + "mb_";
         figure("state_mb", "a session's state", bytes / 1e6, "MB", Double.NaN, "");
         pauses("precopy", "with pre-copy", with, interval);
         pauses("stop_and_copy", "without", without, interval);
@@ -202,9 +193,9 @@ public final class MoveBench {
 
     private void figure(
             String name, String what, double value, String unit, double limit, String whose) {
-        System.out.printf(Locale.ROOT, "%s%s: %.2f %s%n", prefix, name, value, unit);
+        System.out.printf(Locale.ROOT, "%s: %.2f %s%n", name, value, unit);
         figures.addObject()
-                .put("name", prefix + name)
+                .put("name", name)
                 .put("what", what)
                 .put("value", value)
                 .put("unit", unit)
@@ -306,7 +297,7 @@ public final class MoveBench {
         Move move =
                 Move.newBuilder()
                         .setId("m" + moves++)
-                        .setSessionUid(session)
+                        .setSessionUid(SESSION)
                         .setSource(from.name)
                         .setTarget(to.name)
                         .setEpoch(++epoch)
