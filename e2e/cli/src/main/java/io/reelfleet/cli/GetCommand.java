@@ -5,6 +5,7 @@ import com.google.protobuf.Timestamp;
 import com.google.protobuf.util.JsonFormat;
 import io.reelfleet.api.allocator.v1.Fleet;
 import io.reelfleet.api.allocator.v1.ListSessionsResponse;
+import io.reelfleet.api.allocator.v1.MoveRecord;
 import io.reelfleet.api.allocator.v1.Pool;
 import io.reelfleet.api.allocator.v1.Session;
 import io.reelfleet.api.session.v1.Control;
@@ -13,6 +14,7 @@ import java.io.PrintWriter;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
@@ -24,12 +26,16 @@ import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 /** {@code reelfleet get}. */
-@Command(name = "get", description = "List sessions or pools.", mixinStandardHelpOptions = true)
+@Command(
+        name = "get",
+        description = "List sessions, pools, or the last moves of sessions.",
+        mixinStandardHelpOptions = true)
 final class GetCommand implements Callable<Integer> {
     /** What can be listed. */
     enum What {
         sessions,
-        pools
+        pools,
+        moves
     }
 
     /** How it is printed. */
@@ -40,7 +46,7 @@ final class GetCommand implements Callable<Integer> {
 
     @Parameters(
             arity = "0..1",
-            paramLabel = "sessions|pools",
+            paramLabel = "sessions|pools|moves",
             defaultValue = "sessions",
             description = "What to list (default: ${DEFAULT-VALUE}).")
     private What what;
@@ -68,13 +74,15 @@ final class GetCommand implements Callable<Integer> {
                         printSessions(sessions.getSessionsList(), out);
                     }
                 }
-                case pools -> {
+                case pools, moves -> {
                     Fleet fleet = allocator.fleet();
                     if (output == Output.json) {
                         out.println(
                                 JsonFormat.printer()
                                         .alwaysPrintFieldsWithNoPresence()
                                         .print(fleet));
+                    } else if (what == What.moves) {
+                        printMoves(fleet.getPoolsList(), out);
                     } else {
                         printPools(fleet.getPoolsList(), out);
                     }
@@ -167,6 +175,61 @@ final class GetCommand implements Callable<Integer> {
             table.row(row);
         }
         table.print(out);
+    }
+
+    /** The newest first. */
+    void printMoves(List<Pool> pools, PrintWriter out) {
+        List<MoveRecord> moves =
+                pools.stream()
+                        .flatMap(p -> p.getMovesList().stream())
+                        .sorted(
+                                Comparator.comparingLong(
+                                                (MoveRecord m) -> m.getOrderedAt().getSeconds())
+                                        .reversed())
+                        .toList();
+        if (moves.isEmpty()) {
+            out.println("No session has moved since the operator started.");
+            return;
+        }
+        boolean wide = output == Output.wide;
+        Table table = new Table();
+        List<String> head =
+                new ArrayList<>(
+                        List.of(
+                                "AGE", "SESSION", "FROM", "TO", "WHY", "BY", "STILL", "WHOLE",
+                                "OUTCOME"));
+        if (wide) {
+            head.addAll(List.of("SENT-BEFORE", "SENT-AFTER", "UID", "MESSAGE"));
+        }
+        table.row(head);
+        for (MoveRecord m : moves) {
+            List<String> row =
+                    new ArrayList<>(
+                            List.of(
+                                    age(m.getOrderedAt()),
+                                    m.getSessionName(),
+                                    m.getFrom(),
+                                    m.getTo(),
+                                    m.getReason(),
+                                    m.getTransport(),
+                                    figure(m, "%.0f ms", m.getFigures().getStoodStillMs()),
+                                    figure(m, "%.0f ms", m.getFigures().getDurationMs()),
+                                    m.getOutcome()));
+            if (wide) {
+                row.addAll(
+                        List.of(
+                                figure(m, "%.1f MB", m.getFigures().getBytesBefore() / 1e6),
+                                figure(m, "%.1f MB", m.getFigures().getBytesAfter() / 1e6),
+                                m.getSessionUid(),
+                                m.getSentence()));
+            }
+            table.row(row);
+        }
+        table.print(out);
+    }
+
+    private static String figure(MoveRecord move, String format, double value) {
+        return move.hasFigures() ? String.format(Locale.ROOT, format, value) : "";
     }
 
     private static String prompt(Session s) {

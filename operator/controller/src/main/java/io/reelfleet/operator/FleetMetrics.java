@@ -1,5 +1,6 @@
 package io.reelfleet.operator;
 
+import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -11,98 +12,68 @@ import io.reelfleet.operator.fleet.SessionView;
 import jakarta.enterprise.context.ApplicationScoped;
 import jakarta.inject.Inject;
 import java.time.Duration;
-import java.util.HashMap;
 import java.util.HashSet;
-import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.ToDoubleFunction;
-import java.util.stream.Collectors;
+import java.util.stream.LongStream;
 
 /** The pools' figures as metrics, tagged by pool and never by session or worker. */
 @ApplicationScoped
 public class FleetMetrics {
     private static final long LOOK_SECONDS = 2;
+    private static final Duration[] MOVE_BUCKETS =
+            LongStream.of(5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 10_000)
+                    .mapToObj(Duration::ofMillis)
+                    .toArray(Duration[]::new);
 
     @Inject MeterRegistry registry;
 
     private final Set<String> known = new HashSet<>();
 
-    /** By pool: its moves that were counted and are still in its view. */
-    private final Map<String, Set<String>> counted = new HashMap<>();
-
     /** Registers meters for every pool that appears. */
     void follow(Fleets fleets, ScheduledExecutorService timer) {
         timer.scheduleWithFixedDelay(
-                () -> {
-                    for (String pool : fleets.names()) {
-                        if (known.add(pool)) {
-                            register(fleets, pool);
-                        }
-                        fleets.pool(pool).ifPresent(view -> moves(pool, view));
-                    }
-                },
+                () ->
+                        fleets.names().stream()
+                                .filter(known::add)
+                                .forEach(pool -> register(fleets, pool)),
                 0,
                 LOOK_SECONDS,
                 TimeUnit.SECONDS);
     }
 
-    /** Counts each move once, when all is known of it that will be. */
-    private void moves(String pool, PoolView view) {
-        for (MoveView move : view.moves()) {
-            boolean whole =
-                    move.result() != null
-                            && (move.measured()
-                                    || move.result() != MoveView.Result.MOVED
-                                    || move.road() == MoveView.Road.LOG);
-            if (!whole || !counted.computeIfAbsent(pool, _ -> new HashSet<>()).add(move.id())) {
-                continue;
-            }
-            registry.counter(
-                            "reelfleet.moves",
-                            "pool",
-                            pool,
-                            "road",
-                            move.road().title(),
-                            "result",
-                            move.result().title())
-                    .increment();
-            if (move.measured()) {
-                histogram(
-                        "reelfleet.move.pause",
-                        "A session stood still while it moved",
-                        pool,
-                        move.stoodStillSeconds());
-                histogram(
-                        "reelfleet.move.duration",
-                        "A move from its first byte to its end",
-                        pool,
-                        move.seconds());
-            }
-        }
-        Set<String> seen = counted.get(pool);
-        if (seen != null) {
-            seen.retainAll(view.moves().stream().map(MoveView::id).collect(Collectors.toSet()));
+    /** A move has ended: its wait and its length, and one more of its kind. */
+    void moved(String pool, MoveView move) {
+        Counter.builder("reelfleet.moves")
+                .description("Attempts to move a session that have ended")
+                .tag("pool", pool)
+                .tag("transport", move.transport().title())
+                .tag("outcome", move.outcome().title())
+                .register(registry)
+                .increment();
+        if (move.figures() != null && move.outcome() == MoveView.Outcome.MOVED) {
+            record(
+                    pool,
+                    "reelfleet.move.pause",
+                    "How long a session stood still while it moved",
+                    move.figures().stoodStillS());
+            record(
+                    pool,
+                    "reelfleet.move.duration",
+                    "From the start of a session's transfer until its source was rid of it",
+                    move.figures().seconds());
         }
     }
 
-    private void histogram(String name, String what, String pool, double seconds) {
+    private void record(String pool, String name, String what, double seconds) {
         Timer.builder(name)
                 .description(what)
                 .tag("pool", pool)
-                .serviceLevelObjectives(
-                        Duration.ofMillis(10),
-                        Duration.ofMillis(25),
-                        Duration.ofMillis(50),
-                        Duration.ofMillis(100),
-                        Duration.ofMillis(250),
-                        Duration.ofMillis(500),
-                        Duration.ofSeconds(1),
-                        Duration.ofSeconds(2),
-                        Duration.ofSeconds(5))
+                .serviceLevelObjectives(MOVE_BUCKETS)
                 .register(registry)
-                .record(Duration.ofNanos((long) (seconds * 1e9)));
+                .record(Duration.ofNanos(Math.round(seconds * 1e9)));
     }
 
     private void register(Fleets fleets, String pool) {

@@ -17,6 +17,7 @@ import io.reelfleet.operator.fleet.FleetListener;
 import io.reelfleet.operator.fleet.FleetLoop;
 import io.reelfleet.operator.fleet.FleetSettings;
 import io.reelfleet.operator.fleet.Fleets;
+import io.reelfleet.operator.fleet.MoveView;
 import io.reelfleet.operator.fleet.PoolDefinition;
 import io.reelfleet.operator.fleet.SessionWish;
 import io.reelfleet.operator.kubernetes.ClusterListener;
@@ -460,6 +461,11 @@ public class Operator implements FleetAccess {
             @Override
             public void happened(Occurrence occurrence) {
                 cluster.happened(occurrence);
+            }
+
+            @Override
+            public void moved(String pool, MoveView move) {
+                metrics.moved(pool, move);
             }
         };
     }

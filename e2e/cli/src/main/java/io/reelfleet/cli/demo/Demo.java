@@ -1,5 +1,6 @@
 package io.reelfleet.cli.demo;
 
+import io.reelfleet.api.allocator.v1.MoveRecord;
 import io.reelfleet.api.allocator.v1.Pool;
 import io.reelfleet.cli.Failure;
 import io.reelfleet.cli.allocator.Allocator;
@@ -23,8 +24,10 @@ import java.nio.file.attribute.BasicFileAttributes;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 
 /** One demo, from measuring to the report. */
@@ -248,6 +251,7 @@ public final class Demo {
         Timeline timeline = Timeline.of(fitted.trace());
         Driver driver = new Driver(allocator, settings.seed());
         List<Sample> samples = new ArrayList<>();
+        Map<String, MoveRecord> moves = new LinkedHashMap<>();
         Instant begin = Instant.now();
         long zero = System.nanoTime();
         long end = zero + Duration.ofSeconds(settings.seconds()).toNanos();
@@ -265,6 +269,7 @@ public final class Demo {
                 if (System.nanoTime() >= nextSample) {
                     fleet.checkAlive();
                     pool = FleetWait.pool(allocator);
+                    pool.getMovesList().forEach(m -> moves.put(m.getId(), m));
                     Sample sample = Sample.of(now, pool);
                     samples.add(sample);
                     progress.show(sample);
@@ -284,6 +289,7 @@ public final class Demo {
         // What is left to happen at the very end of the trace is closing.
         driver.closeAll(timeline);
         pool = FleetWait.pool(allocator);
+        pool.getMovesList().forEach(m -> moves.put(m.getId(), m));
         samples.add(Sample.of(lasted, pool));
         driver.refusals().forEach(r -> say("  refused: " + r));
         return new DemoRecord(
@@ -294,6 +300,7 @@ public final class Demo {
                 driver.refusals(),
                 samples,
                 pool,
+                List.copyOf(moves.values()),
                 begin,
                 lasted,
                 stopped);

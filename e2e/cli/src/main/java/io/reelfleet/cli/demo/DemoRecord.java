@@ -1,5 +1,6 @@
 package io.reelfleet.cli.demo;
 
+import io.reelfleet.api.allocator.v1.MoveRecord;
 import io.reelfleet.api.allocator.v1.Pool;
 import io.reelfleet.replay.FittedTrace;
 import java.time.Instant;
@@ -15,6 +16,7 @@ import java.util.List;
  * @param refusals what the allocator refused
  * @param samples one per second
  * @param pool the operator's last word
+ * @param moves the operator's record of each move, from the oldest to the newest
  * @param begin when the first session could come
  * @param seconds how long it lasted
  * @param stopped whether a person ended it early
@@ -27,6 +29,7 @@ record DemoRecord(
         List<String> refusals,
         List<Sample> samples,
         Pool pool,
+        List<MoveRecord> moves,
         Instant begin,
         double seconds,
         boolean stopped) {}

@@ -223,79 +223,87 @@ final class Report {
                 svg);
     }
 
-    /** Each move: how long its session stood still, beside the time that one chunk plays. */
+    /** How long each moved session stood still, beside what a viewer could see of it. */
     private void moves(StringBuilder page) {
-        List<DemoMove> moves = DemoMove.of(record, films);
+        List<Moved> moves = Moved.of(record, films);
         if (moves.isEmpty()) {
             page.append(
-                    "<section><h2>Moves</h2><p class='note'>No session went to another worker.</p></section>");
+                    "<section><h2>Moves</h2><p class='note'>No session had to change its worker.</p></section>");
             return;
         }
-        double interval = record.calibration().chunkInterval();
-        List<DemoMove> measured = moves.stream().filter(m -> m.move().hasStoodStillS()).toList();
-        Latencies still =
-                Latencies.of(measured.stream().map(m -> m.move().getStoodStillS()).toList());
-        Svg svg =
-                new Svg(
-                        200,
-                        record.seconds(),
-                        1.15 * Math.max(interval, measured.isEmpty() ? 0 : still.worst()),
-                        " s");
-        svg.level("target", interval, "one chunk " + time(interval));
-        for (DemoMove each : measured) {
-            double y = svg.y(each.move().getStoodStillS());
-            svg.raw(
-                    f(
-                            "<g><title>%s: %s</title><rect class='move' x='%.1f' y='%.1f' width='4' height='%.1f' rx='2'/></g>",
-                            escape(each.session()),
-                            time(each.move().getStoodStillS()),
-                            svg.x(each.at()) - 2,
-                            Math.min(y, svg.y(0) - 2),
-                            Math.max(2, svg.y(0) - y)));
+        double interval = record.calibration().chunkInterval() * 1000;
+        double most = interval * 1.1;
+        for (Moved m : moves) {
+            most = Math.max(most, m.stoodStillMs().orElse(0.0) * 1.05);
+            most = Math.max(most, m.gapS().orElse(0.0) * 1050);
         }
-        chart(
-                page,
-                "Moves",
-                measured.isEmpty()
-                        ? "How long sessions stood still was not measured."
-                        : f(
-                                "How long each session stood still on its way to another worker, beside the time that one chunk plays: p50 %s, worst %s of %d.",
-                                time(still.p50()), time(still.worst()), measured.size()),
-                legend("move", "stood still", "target", "one chunk"),
-                svg);
+        Svg svg = new Svg(220, record.seconds(), most, " ms");
+        svg.level("target", interval, f("chunk interval %.0f ms", interval));
+        for (Moved m : moves) {
+            m.gapS().ifPresent(gap -> svg.raw(dot("gap", svg.x(m.at()), svg.y(gap * 1000), 4)));
+            m.stoodStillMs()
+                    .ifPresent(still -> svg.raw(dot("still", svg.x(m.at()), svg.y(still), 4.5)));
+        }
         page.append(
-                "<section><div class='scroll'><table><thead><tr><th class='n'>at<th>session<th>from<th>to<th>road<th>result<th class='n'>sent before"
-                        + "<th class='n'>sent still<th class='n'>stood still<th class='n'>whole move<th class='n'>next chunk</tr></thead><tbody>");
-        for (DemoMove each : moves) {
-            boolean known = each.move().hasStoodStillS();
+                f(
+                        "<section><h2>Moves</h2><p class='note'>Sessions that changed their worker while they streamed. Stood still: p50 <b>%s</b>, p95 %s, worst %s;"
+                                + " a chunk lasts %.0f ms. Between the chunks before and after a move, as they could be watched: p50 %s, worst %s.</p>",
+                        ms(summary.get("move_stood_still_p50_ms").asDouble()),
+                        ms(summary.get("move_stood_still_p95_ms").asDouble()),
+                        ms(summary.get("move_stood_still_worst_ms").asDouble()),
+                        interval,
+                        ms(summary.get("move_chunk_gap_p50_ms").asDouble()),
+                        ms(summary.get("move_chunk_gap_worst_ms").asDouble())));
+        page.append(
+                legend(
+                        "still",
+                        "session stood still",
+                        "gap",
+                        "between the chunks around the move",
+                        "target",
+                        "chunk interval"));
+        page.append(svg.html("Moves"));
+        page.append(
+                "<div class='scroll'><table><thead><tr><th class='n'>at<th>session<th>from<th>to<th>why<th>by<th class='n'>sent<th class='n'>still"
+                        + "<th class='n'>whole<th class='n'>chunk gap<th>outcome</tr></thead><tbody>");
+        for (Moved m : moves) {
+            boolean known = m.told().hasFigures();
             page.append(
                     f(
-                            "<tr><td class='n'>%.1f s<td>%s<td>%s<td>%s<td>%s<td>%s<td class='n'>%s<td class='n'>%s<td class='n'>%s<td class='n'>%s<td class='n'>%s</tr>",
-                            each.at(),
-                            escape(each.session()),
-                            escape(each.move().getFrom()),
-                            escape(each.move().getTo()),
-                            escape(each.move().getRoad()),
+                            "<tr><td class='n'>%.1f s<td>%s<td>%s<td>%s<td>%s<td>%s<td class='n'>%s<td class='n'>%s<td class='n'>%s<td class='n'>%s<td>%s</tr>",
+                            m.at(),
+                            escape(m.told().getSessionName()),
+                            escape(m.told().getFrom()),
+                            escape(m.told().getTo()),
+                            escape(m.told().getReason()),
+                            escape(m.told().getTransport()),
+                            known
+                                    ? f(
+                                            "%.1f + %.1f MB",
+                                            m.told().getFigures().getBytesBefore() / 1e6,
+                                            m.told().getFigures().getBytesAfter() / 1e6)
+                                    : "&ndash;",
+                            known ? ms(m.told().getFigures().getStoodStillMs()) : "&ndash;",
+                            known ? ms(m.told().getFigures().getDurationMs()) : "&ndash;",
+                            m.gapS().map(s -> ms(s * 1000)).orElse("&ndash;"),
                             escape(
-                                    each.move().getSentence().isEmpty()
-                                            ? each.move().getResult()
-                                            : each.move().getResult()
+                                    m.told().getSentence().isEmpty()
+                                            ? m.told().getOutcome()
+                                            : m.told().getOutcome()
                                                     + ": "
-                                                    + each.move().getSentence()),
-                            known ? kilobytes(each.move().getPrecopyBytes()) : "&ndash;",
-                            known ? kilobytes(each.move().getRestBytes()) : "&ndash;",
-                            known ? time(each.move().getStoodStillS()) : "&ndash;",
-                            known ? time(each.move().getSeconds()) : "&ndash;",
-                            each.lateness().isPresent()
-                                    ? time(each.lateness().getAsDouble())
-                                    : "&ndash;"));
+                                                    + m.told().getSentence())));
         }
         page.append(
-                "</tbody></table></div><p class='note'>Next chunk: from when the first chunk of the new worker was due until it was stored and could be watched.</p></section>");
+                "</tbody></table></div><p class='note'>Sent: while the session went on + while it stood still. No chunk gap: the session did"
+                        + " not stream then.</p></section>");
     }
 
-    private static String kilobytes(long bytes) {
-        return f("%,.0f kB", bytes / 1000.0);
+    private static String dot(String style, double x, double y, double radius) {
+        return f("<circle class='%s' cx='%.1f' cy='%.1f' r='%.1f'/>", style, x, y, radius);
+    }
+
+    private static String ms(double ms) {
+        return f("%,.0f ms", ms);
     }
 
     /**

@@ -3,7 +3,6 @@ package io.reelfleet.cli.demo;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.reelfleet.api.allocator.v1.SessionMove;
 import io.reelfleet.cli.Failure;
 import io.reelfleet.cli.demo.Driver.Driven;
 import io.reelfleet.cli.demo.SessionRecording.StoredChunk;
@@ -32,6 +31,7 @@ final class Results {
      * @param driven as it was opened
      * @param chunks as its log has them
      * @param moves how often it went to another worker
+     * @param arrivals the moves that its log names
      * @param path of the video, relative to the folder of the report; empty when it has no chunk
      * @param frames of video
      * @param seconds of video
@@ -41,6 +41,7 @@ final class Results {
             Driven driven,
             List<StoredChunk> chunks,
             int moves,
+            List<SessionRecording.Arrival> arrivals,
             String path,
             long frames,
             double seconds,
@@ -91,6 +92,16 @@ final class Results {
                 summary.get("sessions_resumed").asLong(),
                 summary.get("migrations").asLong(),
                 record.fitted().sentence());
+        if (!summary.get("moves").isEmpty()) {
+            terminal.printf(
+                    Locale.ROOT,
+                    "      a move made its session stand still for %.0f ms (p50; p95 %.0f ms, worst %.0f ms);"
+                            + " a chunk lasts %.0f ms%n",
+                    summary.get("move_stood_still_p50_ms").asDouble(),
+                    summary.get("move_stood_still_p95_ms").asDouble(),
+                    summary.get("move_stood_still_worst_ms").asDouble(),
+                    1000 * record.calibration().chunkInterval());
+        }
         terminal.println("  report   " + out.resolve("report.html"));
         terminal.println("  summary  " + out.resolve("summary.json"));
         terminal.println(
@@ -108,7 +119,16 @@ final class Results {
         for (Driven driven : record.sessions()) {
             SessionRecording recording = new SessionRecording(store, driven.uid()).readOn();
             if (recording.chunks().isEmpty()) {
-                films.add(new Film(driven, List.of(), recording.moves(), "", 0, 0, new byte[0]));
+                films.add(
+                        new Film(
+                                driven,
+                                List.of(),
+                                recording.moves(),
+                                recording.arrivals(),
+                                "",
+                                0,
+                                0,
+                                new byte[0]));
                 continue;
             }
             byte[] mp4 = recording.mp4();
@@ -139,6 +159,7 @@ final class Results {
                             driven,
                             recording.chunks(),
                             recording.moves(),
+                            recording.arrivals(),
                             "videos/" + file.getFileName(),
                             frames,
                             recording.seconds(),
@@ -183,8 +204,8 @@ final class Results {
         json.put("sessions_suspended", record.pool().getSuspends());
         json.put("sessions_resumed", record.pool().getResumes());
         json.put("migrations", record.pool().getMigrations());
-        moves(json, films);
         json.put("sessions_without_chunks", films.stream().filter(f -> f.path().isEmpty()).count());
+        moves(json, Moved.of(record, films));
         ArrayNode refusals = json.putArray("refusals");
         record.refusals().forEach(refusals::add);
         ArrayNode videos = json.putArray("videos");
@@ -207,38 +228,40 @@ final class Results {
         return json;
     }
 
-    private void moves(ObjectNode json, List<Film> films) {
-        List<DemoMove> moves = DemoMove.of(record, films);
-        Latencies still =
-                Latencies.of(
-                        moves.stream()
-                                .filter(m -> m.move().hasStoodStillS())
-                                .map(m -> m.move().getStoodStillS())
-                                .toList());
-        json.put("moves_measured", moves.stream().filter(m -> m.move().hasStoodStillS()).count());
-        json.put("move_stood_still_p50_ms", rounded(1000 * still.p50()));
-        json.put("move_stood_still_worst_ms", rounded(1000 * still.worst()));
+    private void moves(ObjectNode json, List<Moved> moves) {
+        Moved.Spread still =
+                Moved.Spread.of(moves.stream().flatMap(m -> m.stoodStillMs().stream()).toList());
+        Moved.Spread gap =
+                Moved.Spread.of(
+                        moves.stream().flatMap(m -> m.gapS().stream()).map(s -> s * 1000).toList());
+        json.put("moves_in_logs", moves.stream().filter(Moved::inLog).count());
+        json.put("move_stood_still_p50_ms", rounded(still.p50()));
+        json.put("move_stood_still_p95_ms", rounded(still.p95()));
+        json.put("move_stood_still_worst_ms", rounded(still.worst()));
+        json.put("move_chunk_gap_p50_ms", rounded(gap.p50()));
+        json.put("move_chunk_gap_p95_ms", rounded(gap.p95()));
+        json.put("move_chunk_gap_worst_ms", rounded(gap.worst()));
         ArrayNode list = json.putArray("moves");
-        for (DemoMove each : moves) {
-            SessionMove move = each.move();
-            ObjectNode one = list.addObject();
-            one.put("at_s", rounded(each.at()));
-            one.put("session", each.session());
-            one.put("from", move.getFrom());
-            one.put("to", move.getTo());
-            one.put("epoch", move.getEpoch());
-            one.put("road", move.getRoad());
-            one.put("result", move.getResult());
-            if (move.hasStoodStillS()) {
-                one.put("precopy_bytes", move.getPrecopyBytes());
-                one.put("rest_bytes", move.getRestBytes());
-                one.put("stood_still_ms", rounded(1000 * move.getStoodStillS()));
-                one.put("duration_ms", rounded(1000 * move.getSeconds()));
+        for (Moved m : moves) {
+            ObjectNode move = list.addObject();
+            move.put("id", m.told().getId());
+            move.put("at_s", rounded(m.at()));
+            move.put("session", m.told().getSessionName());
+            move.put("uid", m.told().getSessionUid());
+            move.put("from", m.told().getFrom());
+            move.put("to", m.told().getTo());
+            move.put("reason", m.told().getReason());
+            move.put("transport", m.told().getTransport());
+            move.put("outcome", m.told().getOutcome());
+            move.put("sentence", m.told().getSentence());
+            move.put("in_log", m.inLog());
+            if (m.told().hasFigures()) {
+                move.put("bytes_before_cut", m.told().getFigures().getBytesBefore());
+                move.put("bytes_after_cut", m.told().getFigures().getBytesAfter());
+                move.put("stood_still_ms", rounded(m.told().getFigures().getStoodStillMs()));
+                move.put("duration_ms", rounded(m.told().getFigures().getDurationMs()));
             }
-            each.lateness().ifPresent(s -> one.put("next_chunk_latency_ms", rounded(1000 * s)));
-            if (!move.getSentence().isEmpty()) {
-                one.put("sentence", move.getSentence());
-            }
+            m.gapS().ifPresent(s -> move.put("chunk_gap_ms", rounded(s * 1000)));
         }
     }
 

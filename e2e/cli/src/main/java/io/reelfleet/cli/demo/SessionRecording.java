@@ -24,6 +24,7 @@ final class SessionRecording {
     private final List<StoredChunk> chunks = new ArrayList<>();
     private long next;
     private int owners;
+    private final List<Arrival> arrivals = new ArrayList<>();
     private String worker = "";
     private String end = "";
 
@@ -54,6 +55,14 @@ final class SessionRecording {
             int height) {}
 
     /**
+     * A worker took the session over by a move, with its state.
+     *
+     * @param move its id
+     * @param nextChunk the first chunk stored after it
+     */
+    record Arrival(String move, int nextChunk) {}
+
+    /**
      * A recording of which nothing has been read.
      *
      * @param store the chunk store's folder
@@ -73,6 +82,9 @@ final class SessionRecording {
             switch (entry.getBodyCase()) {
                 case OWNER -> {
                     owners++;
+                    if (!entry.getOwner().getMove().isEmpty()) {
+                        arrivals.add(new Arrival(entry.getOwner().getMove(), chunks.size()));
+                    }
                     worker = entry.getOwner().getWorker();
                 }
                 case CHUNK -> {
@@ -110,6 +122,11 @@ final class SessionRecording {
     /** All chunks read so far. */
     List<StoredChunk> chunks() {
         return List.copyOf(chunks);
+    }
+
+    /** The moves that its log has. */
+    List<Arrival> arrivals() {
+        return List.copyOf(arrivals);
     }
 
     /** How often the session went to another worker. */

@@ -3,9 +3,9 @@ package io.reelfleet.operator.allocator;
 import com.google.protobuf.Timestamp;
 import io.reelfleet.api.allocator.v1.Desired;
 import io.reelfleet.api.allocator.v1.Fleet;
+import io.reelfleet.api.allocator.v1.MoveRecord;
 import io.reelfleet.api.allocator.v1.Pool;
 import io.reelfleet.api.allocator.v1.Session;
-import io.reelfleet.api.allocator.v1.SessionMove;
 import io.reelfleet.api.allocator.v1.Worker;
 import io.reelfleet.operator.fleet.MoveView;
 import io.reelfleet.operator.fleet.PoolView;
@@ -79,23 +79,25 @@ final class Messages {
         return pool.build();
     }
 
-    private static SessionMove move(MoveView v) {
-        SessionMove.Builder move =
-                SessionMove.newBuilder()
+    private static MoveRecord move(MoveView v) {
+        MoveRecord.Builder move =
+                MoveRecord.newBuilder()
                         .setId(v.id())
                         .setOrderedAt(timestamp(v.orderedAt()))
                         .setSessionUid(v.session())
-                        .setEpoch(v.epoch())
+                        .setSessionName(v.name())
                         .setFrom(v.from())
                         .setTo(v.to())
-                        .setRoad(v.road().title())
-                        .setResult(v.result() == null ? "" : v.result().title())
+                        .setReason(v.reason())
+                        .setTransport(v.transport().title())
+                        .setOutcome(v.outcome().title())
                         .setSentence(v.sentence());
-        if (v.measured()) {
-            move.setPrecopyBytes(v.precopyBytes())
-                    .setRestBytes(v.restBytes())
-                    .setStoodStillS(v.stoodStillSeconds())
-                    .setSeconds(v.seconds());
+        if (v.figures() != null) {
+            move.getFiguresBuilder()
+                    .setBytesBefore(v.figures().bytesBefore())
+                    .setBytesAfter(v.figures().bytesAfter())
+                    .setStoodStillMs(v.figures().stoodStillS() * 1000)
+                    .setDurationMs(v.figures().seconds() * 1000);
         }
         return move.build();
     }

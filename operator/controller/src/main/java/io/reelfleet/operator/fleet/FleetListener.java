@@ -28,6 +28,9 @@ public interface FleetListener {
     /** Something happened that the pool's or the session's owner should be able to read later. */
     void happened(Occurrence occurrence);
 
+    /** A move has ended, and what is known of it will not change. */
+    default void moved(String pool, MoveView move) {}
+
     /**
      * An event for people.
      *

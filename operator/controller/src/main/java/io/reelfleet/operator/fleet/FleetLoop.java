@@ -136,8 +136,8 @@ public final class FleetLoop {
     private long suspends;
     private long resumes;
     private long migrations;
-    private final MoveHistory moveHistory = new MoveHistory();
     private long recoveries;
+    private final MoveJournal moves;
     private PoolView.Latency publishedLatency = PoolView.Latency.NONE;
     private long latencyAt;
     private volatile PoolView view;
@@ -173,6 +173,7 @@ public final class FleetLoop {
         this.listener = listener;
         this.term = term;
         this.deposed = deposed;
+        this.moves = new MoveJournal(move -> listener.moved(this.pool.name(), move));
         this.startedAt = clock.millis();
         publish(startedAt);
     }
@@ -467,6 +468,7 @@ public final class FleetLoop {
                 "pool %s: session %s moves from worker %s to %s: somebody wants it",
                 pool.name(), s.uid, s.worker, to.name);
         s.moveTo = to.name;
+        s.moveReason = "Asked";
         moveLive(s, Transport.TRANSPORT_DIRECT);
         replies.add(() -> e.reply().complete(view.sessions().getOrDefault(s.uid, s.view)));
     }
@@ -528,6 +530,7 @@ public final class FleetLoop {
         w.deviceBytesUsed = r.getDeviceBytesUsed();
         Set<String> here = new HashSet<>();
         for (MoveReport move : r.getMovesList()) {
+            moves.reported(w.name, move, now);
             moveReported(w, move, now);
         }
         for (SessionReport report : r.getSessionsList()) {
@@ -1234,6 +1237,7 @@ public final class FleetLoop {
                         "pool %s: session %s moves from worker %s to %s",
                         pool.name(), uid, from, to);
                 s.moveTo = to;
+                s.moveReason = whyItLeaves(workers.get(from));
                 moveLive(s, Transport.TRANSPORT_DIRECT);
             }
             case Action.Suspend(String uid, String worker) -> {
@@ -1612,7 +1616,6 @@ public final class FleetLoop {
                     left.wentToStore++;
                 }
                 String to = s.moveTo;
-                String from = s.worker;
                 s.moveTo = null;
                 s.leave(now);
                 if (to != null && s.closing == null && s.finished == null) {
@@ -1620,9 +1623,10 @@ public final class FleetLoop {
                     if (target != null && target.phase() == WorkerSnapshot.Phase.READY) {
                         s.moves++;
                         migrations++;
+                        if (s.moveByLog != null) {
+                            moves.ended(s.moveByLog, MoveView.Outcome.MOVED, "", now);
+                        }
                         admit(s, to, now);
-                        moveHistory.byLog(
-                                "t" + term + "-a" + s.command, s.uid, s.epoch, from, to, now);
                     }
                 }
             }
@@ -1662,7 +1666,42 @@ public final class FleetLoop {
         order(s, Verb.MOVE);
         Move move = new Move("t" + term + "-m" + s.command, s.worker, to, s.epoch + 1);
         s.live = new LiveMove(move, s.spec(), s.epoch, transport);
-        moveHistory.ordered(move, s.uid, transport, clock.millis());
+        moves.ordered(
+                move.id(),
+                s,
+                s.worker,
+                to,
+                s.moveReason,
+                transport == Transport.TRANSPORT_STORE
+                        ? MoveView.Transport.STORE
+                        : MoveView.Transport.LIVE,
+                clock.millis());
+    }
+
+    /** The last resort: it is released, and rebuilt from its log on the worker it was meant for. */
+    private void moveByLog(SessionEntry s, String to) {
+        s.moveTo = to;
+        order(s, Verb.RELEASE);
+        s.moveByLog = "t" + term + "-m" + s.command;
+        moves.ordered(
+                s.moveByLog, s, s.worker, to, s.moveReason, MoveView.Transport.LOG, clock.millis());
+    }
+
+    private static String whyItLeaves(WorkerEntry from) {
+        if (from != null && from.leaving() != null) {
+            return from.leaving().reason().title();
+        }
+        return from != null && from.emptying() ? "ScaleIn" : "Spread";
+    }
+
+    private boolean goesOn(MoveView move) {
+        SessionEntry s = sessions.get(move.session());
+        if (s == null) {
+            return false;
+        }
+        return move.transport() == MoveView.Transport.LOG
+                ? move.id().equals(s.moveByLog) && s.verb == Verb.RELEASE
+                : s.live != null && s.live.move.id().equals(move.id());
     }
 
     /** One transfer at a time and worker. */
@@ -1689,7 +1728,6 @@ public final class FleetLoop {
     }
 
     private void moveReported(WorkerEntry w, MoveReport r, long now) {
-        moveHistory.reported(w.name, r);
         SessionEntry s = sessions.get(r.getMove().getSessionUid());
         if (s == null || s.live == null || !s.live.move.id().equals(r.getMove().getId())) {
             return;
@@ -1712,7 +1750,15 @@ public final class FleetLoop {
         s.moveTo = null;
         s.missingSince = 0;
         touched.add(s.uid);
-        moveHistory.ended(live.move, live.result().get(), live.sentence());
+        moves.ended(
+                live.move.id(),
+                switch (live.result().get()) {
+                    case MOVED -> MoveView.Outcome.MOVED;
+                    case KEPT -> MoveView.Outcome.KEPT;
+                    case LOST -> MoveView.Outcome.LOST;
+                },
+                live.sentence(),
+                now);
         switch (live.result().get()) {
             case MOVED -> {
                 LOG.infof(
@@ -1763,8 +1809,7 @@ public final class FleetLoop {
             s.moveTo = to;
             moveLive(s, Transport.TRANSPORT_STORE);
         } else if (possible && (live.unimplemented() || !live.refused())) {
-            s.moveTo = to;
-            order(s, Verb.RELEASE);
+            moveByLog(s, to);
         } else {
             s.message = live.sentence();
             s.retry.failed(now);
@@ -1852,6 +1897,7 @@ public final class FleetLoop {
                             w.hello.getDeviceBytesLimit(),
                             w.message));
         }
+        moves.tick(this::goesOn, now);
         PoolView before = view;
         view =
                 new PoolView(
@@ -1870,7 +1916,7 @@ public final class FleetLoop {
                         problem(),
                         deciding.shadow().wanted(),
                         deciding.shadow().differs(),
-                        moveHistory.view());
+                        moves.views());
         for (Runnable reply : replies) {
             reply.run();
         }

@@ -3,95 +3,75 @@ package io.reelfleet.operator.fleet;
 import java.time.Instant;
 
 /**
- * One session's way from one worker to another, for everybody outside the loop.
+ * One move of a session to another worker, as it stands.
  *
- * @param id of the attempt, unique within the pool
- * @param orderedAt when the loop wanted it
- * @param epoch that the session has at {@code to}
- * @param road how its state went
- * @param result how it ended; null while it goes on
- * @param precopyBytes sent while the session generated on
- * @param restBytes sent while it stood still
- * @param stoodStillSeconds from its last step at {@code from} until {@code to} had committed; NaN
- *     while it is not known, or where the session was rebuilt from its log
- * @param seconds from the first byte to the end; NaN like the other
+ * @param id of the move; unique within its pool
+ * @param session its uid
+ * @param name the session's, as people write it
+ * @param reason why it was ordered, in one word: ScaleIn, Spread, Asked, or why its worker goes
+ * @param orderedAt when it was ordered; waiting for another transfer of its workers counts
+ * @param outcome how it ended
  * @param sentence why it did not come about; empty when there is nothing to say
+ * @param figures what the source measured; null while it has not said, and for moves by the log
  */
 public record MoveView(
         String id,
-        Instant orderedAt,
         String session,
-        long epoch,
+        String name,
         String from,
         String to,
-        Road road,
-        Result result,
-        long precopyBytes,
-        long restBytes,
-        double stoodStillSeconds,
-        double seconds,
-        String sentence) {
+        String reason,
+        Transport transport,
+        Instant orderedAt,
+        Outcome outcome,
+        String sentence,
+        Figures figures) {
 
-    /** How a session's state goes to another worker. */
-    public enum Road {
-        DIRECT,
+    /** How the state travels. */
+    public enum Transport {
+        /** From worker to worker. */
+        LIVE,
+        /** Through objects of the chunk store. */
         STORE,
+        /** Not at all: released, and rebuilt from the session's log. */
         LOG;
 
-        /** In lower case. */
+        /** In small letters, as metrics and people's views have it. */
         public String title() {
             return name().toLowerCase(java.util.Locale.ROOT);
         }
     }
 
-    /** How a move ends. */
-    public enum Result {
-        MOVED,
-        KEPT,
-        LOST;
+    /** How it ended. */
+    public enum Outcome {
+        /** It has not. */
+        UNDER_WAY("UnderWay"),
+        /** The target has the session. */
+        MOVED("Moved"),
+        /** The source has it still. */
+        KEPT("Kept"),
+        /** Neither: the session is placed anew, or has ended. */
+        LOST("Lost");
 
-        /** In lower case. */
+        private final String title;
+
+        Outcome(String title) {
+            this.title = title;
+        }
+
+        /** As people's views have it. */
         public String title() {
-            return name().toLowerCase(java.util.Locale.ROOT);
+            return title;
         }
     }
 
-    /** Whether its session's wait was measured. */
-    public boolean measured() {
-        return !Double.isNaN(stoodStillSeconds);
-    }
-
-    MoveView ended(Result how, String why) {
-        return new MoveView(
-                id,
-                orderedAt,
-                session,
-                epoch,
-                from,
-                to,
-                road,
-                how,
-                precopyBytes,
-                restBytes,
-                stoodStillSeconds,
-                seconds,
-                why);
-    }
-
-    MoveView measured(long precopy, long rest, double stoodStill, double took) {
-        return new MoveView(
-                id,
-                orderedAt,
-                session,
-                epoch,
-                from,
-                to,
-                road,
-                result,
-                precopy,
-                rest,
-                stoodStill,
-                took,
-                sentence);
-    }
+    /**
+     * What the source measured.
+     *
+     * @param bytesBefore sent while the session went on
+     * @param bytesAfter sent while it stood still
+     * @param stoodStillS seconds from when it stood still until the target had committed
+     * @param seconds the whole transfer
+     */
+    public record Figures(long bytesBefore, long bytesAfter, double stoodStillS, double seconds) {}
 }

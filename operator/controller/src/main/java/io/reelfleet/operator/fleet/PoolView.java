@@ -21,7 +21,7 @@ import java.util.Set;
  * @param problem the worst that is known against the pool; null when there is nothing
  * @param shadowWanted workers that the shadow policy wants; -1 without one
  * @param shadowDiffers decisions of which the shadow policy would have made another plan
- * @param moves the last ones, in the order in which they were wanted
+ * @param moves the last ones, from the oldest to the newest
  */
 public record PoolView(
         PoolDefinition pool,

@@ -69,6 +69,12 @@ final class SessionEntry {
     /** Where it goes after its release; null when it does not move. */
     String moveTo;
 
+    /** Why it moves, in one word. */
+    String moveReason = "";
+
+    /** The last move by release and log; null when there was none. */
+    String moveByLog;
+
     /** The move of {@link Verb#MOVE}; null when there is none. */
     LiveMove live;
 

@@ -35,43 +35,18 @@ class LiveMoveTest {
         assertThat(first.commands).contains("start s1 1").noneMatch(c -> c.startsWith("release"));
         assertThat(fleet.workerOf("s1").commands).noneMatch(c -> c.startsWith("admit"));
         assertThat(fleet.loop.view().totals().migrations()).isEqualTo(1);
-    }
-
-    @Test
-    void theViewTellsHowLongASessionStoodStillAndWhatWasSent() {
-        TestFleet fleet = emptying(Moving.WORKS);
-        TestFleet.Worker first = fleet.workerOf("s1");
-        first.terminating = true;
-        fleet.run(3);
-
         assertThat(fleet.loop.view().moves())
                 .singleElement()
                 .satisfies(
-                        move -> {
-                            assertThat(move.session()).isEqualTo("s1");
-                            assertThat(move.from()).isEqualTo(first.name);
-                            assertThat(move.to()).isEqualTo(fleet.session("s1").worker());
-                            assertThat(move.epoch()).isEqualTo(2);
-                            assertThat(move.road()).isEqualTo(MoveView.Road.DIRECT);
-                            assertThat(move.result()).isEqualTo(MoveView.Result.MOVED);
-                            assertThat(move.precopyBytes()).isEqualTo(5_000);
-                            assertThat(move.restBytes()).isEqualTo(70);
-                            assertThat(move.stoodStillSeconds()).isEqualTo(0.02);
-                            assertThat(move.seconds()).isEqualTo(0.4);
+                        m -> {
+                            assertThat(m.from()).isEqualTo(first.name);
+                            assertThat(m.to()).isEqualTo(fleet.session("s1").worker());
+                            assertThat(m.reason()).isEqualTo("ToldToEnd");
+                            assertThat(m.transport()).isEqualTo(MoveView.Transport.LIVE);
+                            assertThat(m.outcome()).isEqualTo(MoveView.Outcome.MOVED);
+                            assertThat(m.figures())
+                                    .isEqualTo(new MoveView.Figures(3_000, 40, 0.02, 0.5));
                         });
-    }
-
-    @Test
-    void theViewTellsWhichRoadFailedAndWhichOneWorked() {
-        TestFleet fleet = emptying(Moving.CUT_OFF);
-        fleet.workerOf("s1").terminating = true;
-        fleet.run(5);
-
-        assertThat(fleet.loop.view().moves())
-                .extracting(MoveView::road, MoveView::result, MoveView::sentence)
-                .containsExactly(
-                        tuple(MoveView.Road.DIRECT, MoveView.Result.KEPT, "no connection"),
-                        tuple(MoveView.Road.STORE, MoveView.Result.MOVED, ""));
     }
 
     @Test
@@ -109,6 +84,11 @@ class LiveMoveTest {
         assertThat(second.commands)
                 .contains("prepare-TRANSPORT_DIRECT s1 2", "prepare-TRANSPORT_STORE s1 2")
                 .noneMatch(c -> c.startsWith("admit"));
+        assertThat(fleet.loop.view().moves())
+                .extracting(MoveView::transport, MoveView::outcome, MoveView::sentence)
+                .containsExactly(
+                        tuple(MoveView.Transport.LIVE, MoveView.Outcome.KEPT, "no connection"),
+                        tuple(MoveView.Transport.STORE, MoveView.Outcome.MOVED, ""));
     }
 
     @Test
@@ -121,6 +101,9 @@ class LiveMoveTest {
         assertThat(first.commands).contains("release s1 1");
         assertThat(fleet.workerOf("s1").commands).contains("admit s1 2");
         assertThat(fleet.session("s1").phase()).isEqualTo(Phase.RUNNING);
+        assertThat(fleet.loop.view().moves().getLast())
+                .extracting(MoveView::transport, MoveView::outcome, MoveView::figures)
+                .containsExactly(MoveView.Transport.LOG, MoveView.Outcome.MOVED, null);
     }
 
     @Test

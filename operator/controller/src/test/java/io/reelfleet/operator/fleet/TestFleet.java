@@ -320,7 +320,13 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
                         log.put(move.getSessionUid(), h.epoch);
                         target.sessions.put(move.getSessionUid(), h);
                         target.moves.add(report(move, MoveOutcome.MOVE_OUTCOME_COMMITTED, ""));
-                        moves.add(report(move, MoveOutcome.MOVE_OUTCOME_GONE, ""));
+                        moves.add(
+                                report(move, MoveOutcome.MOVE_OUTCOME_GONE, "").toBuilder()
+                                        .setPrecopyBytes(3_000)
+                                        .setRestBytes(40)
+                                        .setSeconds(0.5)
+                                        .setPauseS(0.02)
+                                        .build());
                         return MoveResponse.getDefaultInstance();
                     });
         }
@@ -349,12 +355,11 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
         }
 
         private MoveReport report(Move move, MoveOutcome outcome, String sentence) {
-            MoveReport.Builder report =
-                    MoveReport.newBuilder().setMove(move).setOutcome(outcome).setSentence(sentence);
-            if (outcome == MoveOutcome.MOVE_OUTCOME_GONE) {
-                report.setPrecopyBytes(5_000).setRestBytes(70).setSeconds(0.4).setPauseS(0.02);
-            }
-            return report.build();
+            return MoveReport.newBuilder()
+                    .setMove(move)
+                    .setOutcome(outcome)
+                    .setSentence(sentence)
+                    .build();
         }
 
         @Override
