@@ -5,6 +5,7 @@ import io.reelfleet.cli.chaos.ChaosReport;
 import io.reelfleet.cli.chaos.Fault;
 import io.reelfleet.cli.chaos.Isolation;
 import io.reelfleet.cli.fleet.Checkout;
+import io.reelfleet.cli.fleet.Folders;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -114,7 +115,7 @@ final class ChaosCommand implements Callable<Integer> {
             report.write();
             return 130;
         } finally {
-            Chaos.remove(work);
+            Folders.delete(work);
         }
         report.write();
         terminal.println(String.format(Locale.ROOT, "Figures: %s", folder.resolve("summary.json")));

@@ -10,6 +10,7 @@ import io.reelfleet.api.session.v1.SessionSpec;
 import io.reelfleet.cli.allocator.Allocator;
 import io.reelfleet.cli.fleet.Checkout;
 import io.reelfleet.cli.fleet.FleetFolder;
+import io.reelfleet.cli.fleet.Folders;
 import io.reelfleet.cli.fleet.LocalFleet;
 import io.reelfleet.cli.fleet.PoolDocument;
 import java.io.IOException;
@@ -18,7 +19,6 @@ import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.WebSocket;
 import java.nio.ByteBuffer;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -30,7 +30,6 @@ import java.util.Random;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Stream;
 
 /**
  * From when a viewer sends a control until the first chunk under it has arrived at that viewer,
@@ -59,7 +58,7 @@ final class ControlsBench implements Bench {
     @Override
     public List<Figure> run(Path out, PrintWriter progress) throws Exception {
         Path folder = out.resolve(".controls-bench");
-        delete(folder);
+        Folders.delete(folder);
         PoolDocument pool =
                 new PoolDocument(
                         "builtin:shapes",
@@ -131,7 +130,7 @@ final class ControlsBench implements Bench {
                             times(viewer, socket, random, progress, "rewind")));
             socket.abort();
         } finally {
-            delete(folder);
+            Folders.delete(folder);
         }
         return figures;
     }
@@ -196,16 +195,6 @@ final class ControlsBench implements Bench {
                 throw new Failure("no worker became ready");
             }
             Thread.sleep(200);
-        }
-    }
-
-    private static void delete(Path folder) throws IOException {
-        if (Files.isDirectory(folder)) {
-            try (Stream<Path> all = Files.walk(folder)) {
-                for (Path each : all.sorted((a, b) -> b.compareTo(a)).toList()) {
-                    Files.delete(each);
-                }
-            }
         }
     }
 

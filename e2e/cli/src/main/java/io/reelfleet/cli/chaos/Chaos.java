@@ -18,18 +18,16 @@ import io.reelfleet.cli.Failure;
 import io.reelfleet.cli.allocator.Allocator;
 import io.reelfleet.cli.fleet.Checkout;
 import io.reelfleet.cli.fleet.FleetFolder;
+import io.reelfleet.cli.fleet.Folders;
 import io.reelfleet.cli.fleet.LocalFleet;
 import io.reelfleet.cli.fleet.PoolDocument;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.net.http.HttpClient;
-import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardCopyOption;
-import java.nio.file.attribute.BasicFileAttributes;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.EnumSet;
@@ -257,7 +255,7 @@ public final class Chaos implements AutoCloseable {
         leaked = leaked();
         if (violations.isEmpty() && leaked == 0) {
             for (Driven s : sessions) {
-                remove(fleet.folder().store().resolve("sessions").resolve(s.uid()));
+                Folders.delete(fleet.folder().store().resolve("sessions").resolve(s.uid()));
             }
         }
         return new Result(
@@ -732,34 +730,10 @@ public final class Chaos implements AutoCloseable {
                     }
                 }
             }
-            remove(fleet.folder().store().resolve("sessions"));
+            Folders.delete(fleet.folder().store().resolve("sessions"));
         } catch (IOException e) {
             throw new UncheckedIOException("evidence cannot be kept in " + into, e);
         }
-    }
-
-    /** Removes a folder and what is in it. */
-    public static void remove(Path folder) throws IOException {
-        if (!Files.exists(folder)) {
-            return;
-        }
-        Files.walkFileTree(
-                folder,
-                new SimpleFileVisitor<>() {
-                    @Override
-                    public FileVisitResult visitFile(Path file, BasicFileAttributes attributes)
-                            throws IOException {
-                        Files.deleteIfExists(file);
-                        return FileVisitResult.CONTINUE;
-                    }
-
-                    @Override
-                    public FileVisitResult postVisitDirectory(Path dir, IOException problem)
-                            throws IOException {
-                        Files.deleteIfExists(dir);
-                        return FileVisitResult.CONTINUE;
-                    }
-                });
     }
 
     @Override

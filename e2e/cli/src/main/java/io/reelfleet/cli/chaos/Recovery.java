@@ -12,6 +12,7 @@ import io.reelfleet.cli.Failure;
 import io.reelfleet.cli.allocator.Allocator;
 import io.reelfleet.cli.fleet.Checkout;
 import io.reelfleet.cli.fleet.FleetFolder;
+import io.reelfleet.cli.fleet.Folders;
 import io.reelfleet.cli.fleet.LocalFleet;
 import io.reelfleet.cli.fleet.PoolDocument;
 import java.io.IOException;
@@ -92,7 +93,7 @@ public final class Recovery {
                 progress.flush();
             }
         } finally {
-            Chaos.remove(work);
+            Folders.delete(work);
         }
         return all;
     }

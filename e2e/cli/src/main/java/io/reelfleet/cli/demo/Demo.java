@@ -6,6 +6,7 @@ import io.reelfleet.cli.Failure;
 import io.reelfleet.cli.allocator.Allocator;
 import io.reelfleet.cli.fleet.Checkout;
 import io.reelfleet.cli.fleet.FleetFolder;
+import io.reelfleet.cli.fleet.Folders;
 import io.reelfleet.cli.fleet.LocalFleet;
 import io.reelfleet.cli.fleet.PoolDocument;
 import io.reelfleet.replay.BurstGenerator;
@@ -16,11 +17,8 @@ import io.reelfleet.replay.TraceException;
 import io.reelfleet.replay.TraceReader;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.SimpleFileVisitor;
-import java.nio.file.attribute.BasicFileAttributes;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -116,8 +114,8 @@ public final class Demo {
         try {
             Files.createDirectories(out);
             refuseIfRunning(new FleetFolder(work.resolve("demo")));
-            delete(work);
-            delete(out.resolve("videos"));
+            Folders.delete(work);
+            Folders.delete(out.resolve("videos"));
             for (String file :
                     List.of(
                             "report.html",
@@ -165,7 +163,7 @@ public final class Demo {
         }
         say("Writing videos and report ...");
         new Results(record, work.resolve("demo").resolve("store"), out).write(terminal);
-        delete(work);
+        Folders.delete(work);
     }
 
     private Calibration calibrate(Path work) throws InterruptedException, IOException {
@@ -177,7 +175,7 @@ public final class Demo {
         try (LocalFleet fleet = LocalFleet.start(fleetSettings(folder, pool))) {
             calibration = Calibration.measure(fleet, workers, settings.seed());
         }
-        delete(folder);
+        Folders.delete(folder);
         say(
                 String.format(
                         Locale.ROOT,
@@ -347,29 +345,5 @@ public final class Demo {
     private void say(String line) {
         terminal.println(line);
         terminal.flush();
-    }
-
-    /** Deletes a folder with all that is in it; nothing is done when it is not there. */
-    static void delete(Path folder) throws IOException {
-        if (!Files.isDirectory(folder)) {
-            return;
-        }
-        Files.walkFileTree(
-                folder,
-                new SimpleFileVisitor<>() {
-                    @Override
-                    public FileVisitResult visitFile(Path file, BasicFileAttributes attributes)
-                            throws IOException {
-                        Files.deleteIfExists(file);
-                        return FileVisitResult.CONTINUE;
-                    }
-
-                    @Override
-                    public FileVisitResult postVisitDirectory(Path at, IOException e)
-                            throws IOException {
-                        Files.deleteIfExists(at);
-                        return FileVisitResult.CONTINUE;
-                    }
-                });
     }
 }
