@@ -3,6 +3,7 @@ package io.reelfleet.server;
 import io.quarkus.runtime.Quarkus;
 import io.reelfleet.api.runtime.v1.MoveOutcome;
 import io.reelfleet.api.session.v1.SessionState;
+import io.reelfleet.process.MonotonicClock;
 import io.reelfleet.process.TermSignal;
 import io.reelfleet.server.session.SessionLoop;
 import jakarta.inject.Singleton;
@@ -35,7 +36,8 @@ final class Departure {
 
     private final Worker worker;
     private final ReportStream reports;
-    private final Clock clock = Clock.systemUTC();
+    // A clock that is set forward would end it with its sessions still here.
+    private final Clock clock = new MonotonicClock();
     private final AtomicBoolean leaving = new AtomicBoolean();
     private Instant ends;
     private int empty;
