@@ -215,6 +215,15 @@ final class WorkerProcess implements AutoCloseable {
         }
     }
 
+    /** STOP: it stands still and answers nobody; CONT: it goes on as if no time had passed. */
+    void signal(String name) throws Exception {
+        Process kill =
+                new ProcessBuilder("kill", "-" + name, Long.toString(process.pid()))
+                        .inheritIO()
+                        .start();
+        assertThat(kill.waitFor()).isZero();
+    }
+
     /** SIGKILL: no chance to say goodbye. */
     void kill() throws InterruptedException {
         process.destroyForcibly().waitFor();
