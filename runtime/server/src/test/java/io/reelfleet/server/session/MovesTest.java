@@ -5,7 +5,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.reelfleet.api.log.v1.Chunk;
 import io.reelfleet.api.log.v1.LogEntry;
+import io.reelfleet.api.migration.v1.Batch;
+import io.reelfleet.api.migration.v1.Group;
+import io.reelfleet.api.migration.v1.Manifest;
 import io.reelfleet.api.migration.v1.Opening;
+import io.reelfleet.api.migration.v1.Record;
 import io.reelfleet.api.migration.v1.Verdict;
 import io.reelfleet.api.runtime.v1.ChunkStat;
 import io.reelfleet.api.runtime.v1.CommandHeader;
@@ -30,17 +34,22 @@ import io.reelfleet.engine.model.RandomModel;
 import io.reelfleet.migration.ChunkStore;
 import io.reelfleet.migration.ChunkStores;
 import io.reelfleet.migration.SessionLogReader;
+import io.reelfleet.migration.StoreException;
 import io.reelfleet.migration.transport.C10dBackend;
 import io.reelfleet.migration.transport.C10dLink;
 import io.reelfleet.migration.transport.Frames;
 import io.reelfleet.migration.transport.Link;
+import io.reelfleet.migration.transport.TransferBuffer;
+import java.net.Socket;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.BooleanSupplier;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
@@ -81,7 +90,12 @@ class MovesTest {
     }
 
     private Worker worker(String name, Duration patience) throws Exception {
-        Engine engine = Engine.load(ModelFolder.of(model), EngineOptions.defaults());
+        return worker(name, patience, store, EngineOptions.defaults());
+    }
+
+    private Worker worker(String name, Duration patience, ChunkStore at, EngineOptions options)
+            throws Exception {
+        Engine engine = Engine.load(ModelFolder.of(model), options);
         SessionLoop loop =
                 new SessionLoop(
                         new LoopSettings(
@@ -93,7 +107,7 @@ class MovesTest {
                         // Small pieces, so that a state takes many of them.
                         new MoveSettings(
                                 "127.0.0.1", patience, 40_000, 40_000, Duration.ofSeconds(1)),
-                        store,
+                        at,
                         () -> new EngineGenerators(engine),
                         Clock.systemUTC(),
                         new LoopListener() {
@@ -454,5 +468,213 @@ class MovesTest {
         } finally {
             brief.loop.stop();
         }
+    }
+
+    /** Passes on what the source says, with one record's checksum changed, up to the verdict. */
+    private static Verdict withAWrongChecksum(Frames source, Frames target) throws Exception {
+        target.send(
+                Frames.Kind.OPENING,
+                Opening.parseFrom(source.receive(PATIENCE).message()),
+                PATIENCE);
+        while (true) {
+            Frames.Frame frame = source.receive(PATIENCE);
+            if (frame.kind() == Frames.Kind.MANIFEST) {
+                Manifest.Builder manifest = Manifest.parseFrom(frame.message()).toBuilder();
+                Record.Builder last = manifest.getRecordsBuilder(manifest.getRecordsCount() - 1);
+                last.setCrc32C(last.getCrc32C() + 1);
+                target.send(Frames.Kind.MANIFEST, manifest.build(), PATIENCE);
+                Verdict verdict = Verdict.parseFrom(target.receive(PATIENCE).message());
+                source.send(Frames.Kind.VERDICT, verdict, PATIENCE);
+                return verdict;
+            }
+            Batch batch = Batch.parseFrom(frame.message());
+            target.send(Frames.Kind.BATCH, batch, PATIENCE);
+            int at = 0;
+            for (Group group : batch.getGroupsList()) {
+                long bytes =
+                        batch.getRecordsList().subList(at, at + group.getRecords()).stream()
+                                .mapToLong(Record::getBytes)
+                                .sum();
+                at += group.getRecords();
+                long part = bytes / group.getParts();
+                try (TransferBuffer piece = new TransferBuffer(part)) {
+                    for (int i = 0; i < group.getParts(); i++) {
+                        source.link().receive(piece, part, PATIENCE);
+                        target.link().send(piece, part, PATIENCE);
+                    }
+                }
+            }
+            if (!batch.getLast()) {
+                source.send(
+                        Frames.Kind.VERDICT,
+                        Verdict.parseFrom(target.receive(PATIENCE).message()),
+                        PATIENCE);
+            }
+        }
+    }
+
+    @Test
+    void aRecordThatCameWithAWrongChecksumIsRefusedAndTheSourceGoesOn() throws Exception {
+        get(a.loop.admit(spec("s", Pacing.PACING_UNPACED), 1, 1, false, Optional.empty()));
+        chunks("s", 2);
+        Move move = move("m1", "s", a, b, 2);
+        MoveResponse place =
+                prepare(b, move, spec("s", Pacing.PACING_UNPACED), Transport.TRANSPORT_DIRECT);
+        try (C10dLink.Listener middle = C10dLink.listen(C10dBackend.GLOO, "127.0.0.1", PATIENCE)) {
+            start(
+                    a,
+                    move,
+                    MoveResponse.newBuilder().setHost("127.0.0.1").setPort(middle.port()).build(),
+                    Transport.TRANSPORT_DIRECT);
+            try (Frames source = new Frames(middle.accept(PATIENCE));
+                    Frames target =
+                            new Frames(
+                                    C10dLink.connect(
+                                            C10dBackend.GLOO,
+                                            "127.0.0.1",
+                                            "127.0.0.1",
+                                            place.getPort(),
+                                            PATIENCE))) {
+                Verdict verdict = withAWrongChecksum(source, target);
+                assertThat(verdict.getCommitted()).isFalse();
+                assertThat(verdict.getSentence())
+                        .startsWith("record ")
+                        .endsWith(" came with a wrong checksum");
+                // Both have it: the line may close.
+                assertThat(ended(b, "m1").getOutcome())
+                        .isEqualTo(MoveOutcome.MOVE_OUTCOME_NOT_HERE);
+                MoveReport kept = ended(a, "m1");
+                assertThat(kept.getOutcome()).isEqualTo(MoveOutcome.MOVE_OUTCOME_KEPT);
+                assertThat(kept.getSentence()).isEqualTo(verdict.getSentence());
+            }
+        }
+        assertNothingLeft(b);
+        chunks("s", stored("s") + 2);
+        get(a.loop.release("s", 1, true, "Completed", ""));
+        assertUndisturbed("s");
+    }
+
+    @Test
+    void aTargetWithoutMemoryRefusesBeforeAnythingIsSentAndTheSourceGoesOn() throws Exception {
+        long empty = b.engine.deviceBytesUsed();
+        long one;
+        try (EngineSession _ = b.engine.open(new SessionParameters("x", 1, PROMPT))) {
+            one = b.engine.deviceBytesUsed() - empty;
+        }
+        Worker full =
+                worker(
+                        "c",
+                        Duration.ofSeconds(10),
+                        store,
+                        EngineOptions.defaults().withDeviceMemory(empty + one + one / 2));
+        try {
+            get(
+                    full.loop.admit(
+                            spec("other", Pacing.PACING_UNPACED), 1, 1, false, Optional.empty()));
+            get(a.loop.admit(spec("s", Pacing.PACING_UNPACED), 1, 1, false, Optional.empty()));
+            chunks("s", 1);
+            assertThatThrownBy(
+                            () ->
+                                    prepare(
+                                            full,
+                                            move("m1", "s", a, full, 2),
+                                            spec("s", Pacing.PACING_UNPACED),
+                                            Transport.TRANSPORT_DIRECT))
+                    .hasMessageContaining("session s needs ")
+                    .hasMessageContaining("raise the limit or free sessions");
+            chunks("s", stored("s") + 2);
+            chunks("other", stored("other") + 2);
+            get(a.loop.release("s", 1, true, "Completed", ""));
+            assertUndisturbed("s");
+        } finally {
+            full.loop.stop();
+        }
+    }
+
+    @Test
+    void aStoreThatRefusesTheCommitLeavesTheSessionWithItsSource() throws Exception {
+        AtomicBoolean refuses = new AtomicBoolean(true);
+        ChunkStore forbidding =
+                new ChunkStore() {
+                    @Override
+                    public boolean createIfAbsent(String key, byte[] bytes) throws StoreException {
+                        if (refuses.get() && key.startsWith("sessions/s/log/")) {
+                            throw new StoreException(
+                                    "the store answers 403 (AccessDenied) to a PUT of " + key);
+                        }
+                        return store.createIfAbsent(key, bytes);
+                    }
+
+                    @Override
+                    public Optional<byte[]> read(String key) throws StoreException {
+                        return store.read(key);
+                    }
+
+                    @Override
+                    public List<String> list(String prefix) throws StoreException {
+                        return store.list(prefix);
+                    }
+
+                    @Override
+                    public void delete(String prefix) throws StoreException {
+                        store.delete(prefix);
+                    }
+
+                    @Override
+                    public String location() {
+                        return store.location();
+                    }
+                };
+        Worker brief = worker("c", Duration.ofMillis(800));
+        Worker kept = worker("d", Duration.ofSeconds(10), forbidding, EngineOptions.defaults());
+        try {
+            get(brief.loop.admit(spec("s", Pacing.PACING_UNPACED), 1, 1, false, Optional.empty()));
+            chunks("s", 2);
+            Move move = move("m1", "s", brief, kept, 2);
+            MoveResponse place =
+                    prepare(
+                            kept,
+                            move,
+                            spec("s", Pacing.PACING_UNPACED),
+                            Transport.TRANSPORT_DIRECT);
+            start(brief, move, place, Transport.TRANSPORT_DIRECT);
+
+            assertThat(ended(brief, "m1").getOutcome()).isEqualTo(MoveOutcome.MOVE_OUTCOME_KEPT);
+            chunks("s", stored("s") + 2);
+            refuses.set(false);
+            MoveReport late = ended(kept, "m1");
+            assertThat(late.getOutcome()).isEqualTo(MoveOutcome.MOVE_OUTCOME_NOT_HERE);
+            assertThat(late.getSentence())
+                    .isEqualTo("the log has gone on since the state was sent");
+            assertNothingLeft(kept);
+            get(brief.loop.release("s", 1, true, "Completed", ""));
+            assertUndisturbed("s");
+        } finally {
+            brief.loop.stop();
+            kept.loop.stop();
+        }
+    }
+
+    @Test
+    void strangersAtTheDataPortHinderNothing() throws Exception {
+        get(a.loop.admit(spec("s", Pacing.PACING_UNPACED), 1, 1, false, Optional.empty()));
+        chunks("s", 1);
+        Move move = move("m1", "s", a, b, 2);
+        MoveResponse place =
+                prepare(b, move, spec("s", Pacing.PACING_UNPACED), Transport.TRANSPORT_DIRECT);
+        byte[] garbage = new byte[4096];
+        new Random(3).nextBytes(garbage);
+        try (Socket silent = new Socket(place.getHost(), place.getPort());
+                Socket loud = new Socket(place.getHost(), place.getPort())) {
+            loud.getOutputStream().write(garbage);
+            loud.getOutputStream().flush();
+            start(a, move, place, Transport.TRANSPORT_DIRECT);
+            assertThat(ended(b, "m1").getOutcome()).isEqualTo(MoveOutcome.MOVE_OUTCOME_COMMITTED);
+            assertThat(ended(a, "m1").getOutcome()).isEqualTo(MoveOutcome.MOVE_OUTCOME_GONE);
+            assertThat(silent.isConnected()).isTrue();
+        }
+        chunks("s", stored("s") + 1);
+        get(b.loop.release("s", 2, true, "Completed", ""));
+        assertUndisturbed("s");
     }
 }
