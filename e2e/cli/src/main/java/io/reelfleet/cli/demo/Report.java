@@ -231,27 +231,29 @@ final class Report {
                     "<section><h2>Moves</h2><p class='note'>No session had to change its worker.</p></section>");
             return;
         }
-        double interval = record.calibration().chunkInterval() * 1000;
+        double interval = record.calibration().chunkInterval();
         double most = interval * 1.1;
         for (Moved m : moves) {
-            most = Math.max(most, m.stoodStillMs().orElse(0.0) * 1.05);
-            most = Math.max(most, m.gapS().orElse(0.0) * 1050);
+            most = Math.max(most, m.stoodStillMs().orElse(0.0) * 1.05 / 1000);
+            most = Math.max(most, m.gapS().orElse(0.0) * 1.05);
         }
-        Svg svg = new Svg(220, record.seconds(), most, " ms");
-        svg.level("target", interval, f("chunk interval %.0f ms", interval));
+        Svg svg = new Svg(220, record.seconds(), most, " s");
+        svg.level("target", interval, "chunk interval " + time(interval));
         for (Moved m : moves) {
-            m.gapS().ifPresent(gap -> svg.raw(dot("gap", svg.x(m.at()), svg.y(gap * 1000), 4)));
+            m.gapS().ifPresent(gap -> svg.raw(dot("gap", svg.x(m.at()), svg.y(gap), 4)));
             m.stoodStillMs()
-                    .ifPresent(still -> svg.raw(dot("still", svg.x(m.at()), svg.y(still), 4.5)));
+                    .ifPresent(
+                            still ->
+                                    svg.raw(dot("still", svg.x(m.at()), svg.y(still / 1000), 4.5)));
         }
         page.append(
                 f(
                         "<section><h2>Moves</h2><p class='note'>Sessions that changed their worker while they streamed. Stood still: p50 <b>%s</b>, p95 %s, worst %s;"
-                                + " a chunk lasts %.0f ms. Between the chunks before and after a move, as they could be watched: p50 %s, worst %s.</p>",
+                                + " a chunk lasts %s. Between the chunks before and after a move, as they could be watched: p50 %s, worst %s.</p>",
                         ms(summary.get("move_stood_still_p50_ms").asDouble()),
                         ms(summary.get("move_stood_still_p95_ms").asDouble()),
                         ms(summary.get("move_stood_still_worst_ms").asDouble()),
-                        interval,
+                        time(interval),
                         ms(summary.get("move_chunk_gap_p50_ms").asDouble()),
                         ms(summary.get("move_chunk_gap_worst_ms").asDouble())));
         page.append(
