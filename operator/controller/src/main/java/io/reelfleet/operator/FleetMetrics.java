@@ -141,6 +141,12 @@ public class FleetMetrics {
         counter(
                 fleets,
                 pool,
+                "reelfleet.sessions.waited.seconds",
+                "Session-seconds that sessions waited for their turn beyond the latency target",
+                v -> v.totals().waitedSeconds());
+        counter(
+                fleets,
+                pool,
                 "reelfleet.worker.seconds",
                 "From request to release",
                 v -> v.totals().workerSeconds());

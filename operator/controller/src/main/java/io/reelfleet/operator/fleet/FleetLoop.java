@@ -113,6 +113,7 @@ public final class FleetLoop {
     private final List<Runnable> replies = new ArrayList<>();
     private final Set<String> touched = new HashSet<>();
     private final LatencyWindow latency = new LatencyWindow();
+    private final Lateness lateness = new Lateness();
     private final Backoff starts = new Backoff(1_000, 60_000);
     private final RollingUpgrade upgrade = new RollingUpgrade();
     private final Set<String> everSeen = new HashSet<>();
@@ -558,6 +559,7 @@ public final class FleetLoop {
                 w.readyAt = now;
                 w.emptySince = now;
             }
+            lateness.workerReady(now);
             starts.succeeded();
             startProblem = null;
             LOG.infof(
@@ -725,6 +727,9 @@ public final class FleetLoop {
         late += c.getLate() ? 1 : 0;
         latency.add(now, c.getLatencyS());
         w.latency.add(now, c.getLatencyS());
+        SessionEntry s = sessions.get(c.getSessionUid());
+        boolean here = s != null && w.name.equals(s.worker);
+        lateness.chunk(here ? s : null, c.getLate(), w.hello.getChunkIntervalS());
     }
 
     private void finish(SessionEntry s, SessionView.Phase phase, String message, long now) {
@@ -1024,8 +1029,8 @@ public final class FleetLoop {
         empty(now);
         replaceOld(now);
         FleetSnapshot snapshot = snapshot(now);
-        double interval = snapshot.pool().chunkIntervalMillis() / 1000.0;
-        Plan next = deciding.decide(pool, snapshot, chunks * interval, late * interval);
+        lateness.pass(sessions.values(), now, snapshot.pool().latencyTargetMillis());
+        Plan next = deciding.decide(pool, snapshot, lateness.dueSeconds(), lateness.lateSeconds());
         if (next.wantedWorkers() != plan.wantedWorkers()) {
             LOG.infof(
                     "pool %s: workers wanted: %d (%s)",
@@ -1603,6 +1608,10 @@ public final class FleetLoop {
             }
             case SUSPEND -> {
                 transition(s, SessionState.SESSION_STATE_SUSPENDED);
+                if (s.demands()) {
+                    // It gave way to others and waits for its turn from now on.
+                    s.waitingSince = now;
+                }
                 s.reportsCountFrom = now + OVERTAKEN_MILLIS;
             }
             case RESUME -> {
@@ -1910,7 +1919,14 @@ public final class FleetLoop {
                         plan.limited(),
                         plan.reason(),
                         new PoolView.Totals(
-                                chunks, late, seconds, suspends, resumes, migrations, recoveries),
+                                chunks,
+                                late,
+                                lateness.waitedSeconds(),
+                                seconds,
+                                suspends,
+                                resumes,
+                                migrations,
+                                recoveries),
                         publishedLatency,
                         Set.copyOf(controls),
                         problem(),

@@ -43,11 +43,14 @@ public record PoolView(
     /**
      * Counters since the operator started.
      *
+     * @param waitedSeconds session-seconds that sessions which want chunks waited for their turn
+     *     beyond the latency target
      * @param workerSeconds over all workers, from request to release
      */
     public record Totals(
             long chunksGenerated,
             long chunksLate,
+            double waitedSeconds,
             double workerSeconds,
             long suspends,
             long resumes,

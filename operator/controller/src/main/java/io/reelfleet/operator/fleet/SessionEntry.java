@@ -48,6 +48,14 @@ final class SessionEntry {
     long waitingSince;
     long idleSince;
 
+    /**
+     * Since when it has been without a chunk that it wants, while it waits; 0 while it is served.
+     */
+    long owedSince;
+
+    /** Seconds of that wait that have been counted as late. */
+    double owedLate;
+
     /** Its worker's reports have not named it since then; 0 while they do. */
     long missingSince;
 
@@ -116,6 +124,19 @@ final class SessionEntry {
 
     boolean suspended() {
         return state == SessionState.SESSION_STATE_SUSPENDED;
+    }
+
+    /** Whether somebody waits for its chunks; without a worker it is taken to be so. */
+    boolean demands() {
+        return finished == null
+                && closing == null
+                && wish.active()
+                && (wantsChunks || worker == null);
+    }
+
+    /** Whether no worker has its state where chunks are made. */
+    boolean unserved() {
+        return worker == null || suspended();
     }
 
     /** Alone on its worker until it has shown that it kills none. */

@@ -82,6 +82,9 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
         long nextChunk;
         boolean active = true;
         boolean rebuildsExactly;
+
+        /** Its next chunk has been due since then; 0: for as long as usual. */
+        long wantedSince;
     }
 
     /** A worker that does what it is told. */
@@ -155,11 +158,17 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
             sessions.forEach(
                     (uid, h) -> {
                         if (h.state == SessionState.SESSION_STATE_RUNNING && h.active) {
+                            double waited =
+                                    h.wantedSince == 0
+                                            ? 0
+                                            : (clock.millis - h.wantedSince) / 1000.0;
+                            h.wantedSince = 0;
                             r.addChunks(
                                     ChunkStat.newBuilder()
                                             .setSessionUid(uid)
                                             .setChunk(h.nextChunk)
-                                            .setLatencyS(0.5));
+                                            .setLatencyS(waited + 0.5)
+                                            .setLate(waited + 0.5 > 0.75));
                             h.nextChunk++;
                             if (h.spec.getMaxChunks() > 0 && h.nextChunk >= h.spec.getMaxChunks()) {
                                 h.state = SessionState.SESSION_STATE_COMPLETED;
@@ -223,6 +232,9 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
                         Held h = new Held();
                         h.spec = request.getSpec();
                         h.epoch = request.getHeader().getEpoch();
+                        if (countsWaits) {
+                            h.wantedSince = Timestamps.toMillis(request.getWantedSince());
+                        }
                         h.nextChunk = chunks.getOrDefault(uid, 0L);
                         log.put(uid, h.epoch);
                         if (fatal) {
@@ -257,6 +269,9 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
                     () -> {
                         Held h = sessions.get(request.getHeader().getSessionUid());
                         h.state = SessionState.SESSION_STATE_RUNNING;
+                        if (countsWaits) {
+                            h.wantedSince = Timestamps.toMillis(request.getWantedSince());
+                        }
                         return reply(h);
                     });
         }
@@ -406,6 +421,10 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
     List<String> labels = new ArrayList<>();
 
     boolean deposed;
+
+    /** A first chunk's latency has the time that its session waited before. */
+    boolean countsWaits;
+
     String startProblem;
     boolean nextIsFatal;
 
@@ -416,6 +435,7 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
     boolean imageIsBad;
 
     private int names;
+    private final Deciding deciding;
     FleetLoop loop;
     PoolDefinition pool;
 
@@ -424,7 +444,12 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
     }
 
     TestFleet(PoolSettings.Mode mode, int capacity, int min, int max) {
-        pool = pool(mode, capacity, min, max);
+        this(pool(mode, capacity, min, max), new Deciding(DecisionRecorder.NONE));
+    }
+
+    TestFleet(PoolDefinition pool, Deciding deciding) {
+        this.pool = pool;
+        this.deciding = deciding;
         loop = newLoop(1);
     }
 
@@ -473,7 +498,7 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
         return new FleetLoop(
                 pool,
                 new FleetSettings(100, 5_000, 3_000, 15_000),
-                new Deciding(DecisionRecorder.NONE),
+                deciding,
                 this,
                 this,
                 Runnable::run,
