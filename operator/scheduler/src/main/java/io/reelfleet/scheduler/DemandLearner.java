@@ -30,7 +30,10 @@ final class DemandLearner implements Learner {
     /** At this late budget; late chunks are rarer at a smaller one, so more must be shared. */
     private static final double USUAL_BUDGET = 0.01;
 
-    /** Rules are compared again after so many seconds. */
+    /**
+     * Rules are compared again after so many seconds; while nothing changes, after twice as long
+     * each time, since there is little to learn from it and a change of mind costs a start-up.
+     */
     private static final double REVIEW_SECONDS = 20;
 
     /** The price is set anew when so much more demand has been seen, as a share. */
@@ -57,6 +60,16 @@ final class DemandLearner implements Learner {
      */
     private static final double CHUNKS_PER_WAIT = 1.5;
 
+    /**
+     * Workers asked for are kept for so much of a start-up time at least: what the rules say may
+     * change from one review to the next, and a worker given back before it was there served
+     * nobody.
+     */
+    private static final double KEPT = 0.5;
+
+    /** Said when what has lasted needs more than the rule has. */
+    private static final String LASTING = ", and no less than what has lasted for a start-up time";
+
     private static final double TICK_SECONDS = 5;
     private static final double LONGEST_TICK_SECONDS = 600;
     private static final double TICK_GROWTH = 1.3;
@@ -66,6 +79,8 @@ final class DemandLearner implements Learner {
     private double budget;
     private final RulePanel panel;
     private final Prior prior;
+    private final SustainedDemand lasting;
+    private final RecentMost asked = new RecentMost();
     private long origin = Long.MIN_VALUE;
     private double time;
     private double demand = -1;
@@ -73,6 +88,7 @@ final class DemandLearner implements Learner {
     private int coldWorkers;
     private double price;
     private double reviewed = Double.NEGATIVE_INFINITY;
+    private double pause = REVIEW_SECONDS;
     private double priced = Double.NEGATIVE_INFINITY;
     private double pricedDue;
     private int chosenLevel = -1;
@@ -91,6 +107,7 @@ final class DemandLearner implements Learner {
         panel = new RulePanel(capacity, startUp, perWait, Double.POSITIVE_INFINITY);
         prior = Prior.of(capacity, startUp, perWait);
         price = USUAL_PRICE / budget;
+        lasting = new SustainedDemand(capacity);
     }
 
     @Override
@@ -114,10 +131,9 @@ final class DemandLearner implements Learner {
         if (now == time && demandNow == demand) {
             return outlook;
         }
-        tick =
-                demandNow == demand
-                        ? Math.min(LONGEST_TICK_SECONDS, tick * TICK_GROWTH)
-                        : TICK_SECONDS;
+        boolean steady = demandNow == demand;
+        tick = steady ? Math.min(LONGEST_TICK_SECONDS, tick * TICK_GROWTH) : TICK_SECONDS;
+        pause = steady ? pause : REVIEW_SECONDS;
         time = now;
         demand = demandNow;
         panel.observe(now, demand);
@@ -128,16 +144,30 @@ final class DemandLearner implements Learner {
             panel.countFrom(now + 3 * startUp);
         }
         int level = panel.level();
-        if (level != chosenLevel || now - reviewed >= REVIEW_SECONDS) {
+        if (level != chosenLevel || now - reviewed >= pause) {
             review(now, level, dueSeconds, lateSeconds);
+            pause = steady ? Math.min(LONGEST_TICK_SECONDS, 2 * pause) : pause;
         }
-        int workers = Math.max(panel.workers(chosen), cold(now));
-        double wake = Math.min(now + tick, panel.nextRelease(chosen));
+        int byRule = asked.say(now, Math.max(panel.workers(chosen), cold(now)), KEPT * startUp);
+        int least = lasting.observe(now, demand, startUp);
+        double wake =
+                Math.min(
+                        now + tick,
+                        Math.min(
+                                panel.nextRelease(chosen),
+                                Math.min(
+                                        lasting.nextChange(startUp), asked.falls(KEPT * startUp))));
         if (chosen != texted) {
             texted = chosen;
             text = panel.rule(chosen).text(RulePanel.SIGNALS);
         }
-        outlook = new Outlook(true, workers, origin + (long) Math.ceil(wake * 1000), price, text);
+        outlook =
+                new Outlook(
+                        true,
+                        Math.max(byRule, least),
+                        origin + (long) Math.ceil(wake * 1000),
+                        price,
+                        least > byRule ? text + LASTING : text);
         return outlook;
     }
 

@@ -139,6 +139,34 @@ class DemandLearnerTest {
     }
 
     @Test
+    void aSmallPoolsSteadySessionsAreServedWithinTwoStartUpTimes() {
+        for (double budget : new double[] {0.05, 0.01, 0.001}) {
+            for (int sessions = 3; sessions <= 8; sessions++) {
+                TreeMap<Long, Integer> steady = new TreeMap<>();
+                // One after another, as people come; then they stay.
+                for (int i = 0; i < 200; i++) {
+                    steady.put(i * 2_000L, Math.min(sessions, 1 + i));
+                }
+                DemandLearner learner = new DemandLearner(pool(budget));
+                int needed = (sessions + CAPACITY - 1) / CAPACITY;
+                int changes = 0;
+                int before = 0;
+                for (var e : steady.entrySet()) {
+                    Outlook outlook = learner.observe(e.getKey(), e.getValue(), 0, 0);
+                    if (e.getKey() >= (START_UP + 2 * sessions) * 1_000) {
+                        assertThat(outlook.wantedWorkers())
+                                .as("%d sessions, budget %s, %d ms", sessions, budget, e.getKey())
+                                .isGreaterThanOrEqualTo(needed);
+                    }
+                    changes += outlook.wantedWorkers() == before ? 0 : 1;
+                    before = outlook.wantedWorkers();
+                }
+                assertThat(changes).as("no flapping").isLessThan(10);
+            }
+        }
+    }
+
+    @Test
     void aStartFromNothingIsTakenToGoOn() {
         DemandLearner learner = new DemandLearner(pool(0.01));
         learner.observe(0, 10, 0, 0);
