@@ -264,7 +264,7 @@ public record GPUPoolSpec(
     public record Scaling(
             @JsonPropertyDescription(
                             "Predictive: as the load will be. Reactive: as the load is. Manual: as spec.replicas says.")
-                    @Default("Reactive")
+                    @Default("Predictive")
                     Mode mode,
             @JsonPropertyDescription(
                             "Fewest GPUs, a multiple of gpusPerPod; 0 lets an unused pool cost nothing.")
@@ -298,7 +298,7 @@ public record GPUPoolSpec(
             @JsonPropertyDescription("Times of day with a higher floor, by name.") @Size(max = 32)
                     List<ScheduleEntry> schedule) {
         public Scaling {
-            mode = mode == null ? Mode.REACTIVE : mode;
+            mode = mode == null ? Mode.PREDICTIVE : mode;
             minGpus = minGpus == null ? Integer.valueOf(0) : minGpus;
             billingUnit = billingUnit == null ? BillingUnit.GPU : billingUnit;
             warmSpare = warmSpare == null ? Integer.valueOf(0) : warmSpare;

@@ -93,7 +93,7 @@ class ApiServerIT {
         // Written by the server, not only by the classes.
         assertThat(raw.<Object>get("spec", "latency", "target")).isEqualTo("750ms");
         assertThat(raw.<Object>get("spec", "runtime", "gpusPerPod")).isEqualTo(1);
-        assertThat(raw.<Object>get("spec", "scaling", "mode")).isEqualTo("Reactive");
+        assertThat(raw.<Object>get("spec", "scaling", "mode")).isEqualTo("Predictive");
         assertThat(raw.<Object>get("spec", "retention", "afterFinished")).isEqualTo("24h");
     }
 

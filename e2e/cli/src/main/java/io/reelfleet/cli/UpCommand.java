@@ -86,7 +86,7 @@ final class UpCommand implements Callable<Integer> {
         PoolDocument pool =
                 new PoolDocument(
                         model,
-                        PoolDocument.Mode.REACTIVE,
+                        PoolDocument.Mode.PREDICTIVE,
                         1,
                         workers,
                         capacity,

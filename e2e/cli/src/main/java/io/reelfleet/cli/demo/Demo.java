@@ -133,7 +133,7 @@ public final class Demo {
         FittedTrace fitted = fit(original, calibration);
         PoolDocument pool =
                 pool(
-                        PoolDocument.Mode.REACTIVE,
+                        PoolDocument.Mode.PREDICTIVE,
                         1,
                         calibration.capacity(),
                         calibration.chunkInterval());

@@ -28,7 +28,7 @@ public record PoolDocument(
     /** Who decides how many workers there are. */
     public enum Mode {
         /** The policy. */
-        REACTIVE,
+        PREDICTIVE,
         /** This document: {@code maxWorkers}. */
         MANUAL
     }
