@@ -87,7 +87,7 @@ public final class Engine implements AutoCloseable {
         }
         try {
             return load(folder, options, settings, device);
-        } catch (ModelException | RuntimeException e) {
+        } catch (ModelException | RuntimeException | Error e) {
             device.close();
             throw e;
         }
@@ -117,6 +117,7 @@ public final class Engine implements AutoCloseable {
                             + ", but the transformer's text_dim is "
                             + transformerConfig.textDim());
         }
+        settings.check(path, transformerConfig.channels(), transformerConfig.headDim());
         List<AutoCloseable> opened = new ArrayList<>();
         try {
             int rows = settings.latentHeight();
@@ -130,6 +131,11 @@ public final class Engine implements AutoCloseable {
             opened.add(transformer);
             VideoDecoder decoder = VideoDecoder.load(device, path, vaeConfig, rows, columns);
             opened.add(decoder);
+            if (settings.controls().contains("reference")) {
+                // Its weights are needed for a session's first picture only; what is wrong with
+                // them is said now.
+                VideoEncoder.load(device, path, vaeConfig).close();
+            }
             return new Engine(
                     device,
                     path,
@@ -140,7 +146,7 @@ public final class Engine implements AutoCloseable {
                     decoder,
                     textEncoder,
                     tokenizer);
-        } catch (ModelException | RuntimeException e) {
+        } catch (ModelException | RuntimeException | Error e) {
             for (AutoCloseable part : opened.reversed()) {
                 closeQuietly(part, e);
             }
@@ -157,7 +163,7 @@ public final class Engine implements AutoCloseable {
                         : config);
     }
 
-    private static void closeQuietly(AutoCloseable part, Exception cause) {
+    private static void closeQuietly(AutoCloseable part, Throwable cause) {
         try {
             part.close();
         } catch (Exception e) {
@@ -582,6 +588,17 @@ public final class Engine implements AutoCloseable {
                             + " tokens, the model takes "
                             + settings.maxPromptTokens()
                             + ": write a shorter one");
+        }
+        int vocabulary = textEncoder.config().vocabulary();
+        for (long id : ids) {
+            if (id < 0 || id >= vocabulary) {
+                throw new InvalidPromptException(
+                        "prompt has token "
+                                + id
+                                + ", but the text encoder's vocab_size is "
+                                + vocabulary
+                                + ": the model's tokenizer belongs to another one");
+            }
         }
         return ids;
     }

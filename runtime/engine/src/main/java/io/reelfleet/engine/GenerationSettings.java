@@ -30,8 +30,11 @@ record GenerationSettings(
         int maxPromptTokens,
         List<String> controls) {
     private static final int PIXELS_PER_TOKEN = VaeConfig.SPATIAL * TransformerConfig.PATCH;
-    private static final int MAX_SIDE = 16_384;
+    private static final int MAX_SIDE = 8192;
     private static final int MAX_WINDOW = 4096;
+
+    /** Numbers in one Java array or tensor of a step. */
+    private static final long MAX_NUMBERS = 1 << 30;
 
     int latentHeight() {
         return height / VaeConfig.SPATIAL;
@@ -58,6 +61,42 @@ record GenerationSettings(
                 otherTextLen,
                 otherTextLen,
                 controls);
+    }
+
+    /**
+     * Refuses sizes whose chunks no array can hold.
+     *
+     * @param channels of the latents
+     * @param headDim channels of an attention head
+     */
+    void check(Path folder, int channels, int headDim) throws ModelException {
+        long pixels = (long) width * height;
+        long video = 3 * pixels * 4 * framesPerChunk;
+        long latents = (long) latentHeight() * latentWidth() * framesPerChunk * channels;
+        long positions = pixels / (PIXELS_PER_TOKEN * PIXELS_PER_TOKEN) * headDim * windowFrames;
+        long most = Math.max(Math.max(video, latents), positions);
+        if (most > MAX_NUMBERS) {
+            throw new ModelException(
+                    folder.resolve("reelfleet.json")
+                            + ": with width "
+                            + width
+                            + ", height "
+                            + height
+                            + ", frames_per_chunk "
+                            + framesPerChunk
+                            + " and window_frames "
+                            + windowFrames
+                            + " a chunk takes "
+                            + most
+                            + (most == video
+                                    ? " bytes of video"
+                                    : most == latents
+                                            ? " numbers of latents"
+                                            : " numbers of positions")
+                            + "; at most "
+                            + MAX_NUMBERS
+                            + " can be handled");
+        }
     }
 
     static GenerationSettings read(Path folder, GenerationOverrides overrides)
@@ -106,7 +145,7 @@ record GenerationSettings(
                 window,
                 sink,
                 policy(json, overrides, window, sink, framesPerChunk),
-                json.positive("guidance_scale", 1),
+                json.positive("guidance_scale", 100, 1),
                 positions(json, overrides),
                 schedule(folder, json, overrides),
                 textLen,
@@ -164,7 +203,9 @@ record GenerationSettings(
                             + " is "
                             + value
                             + "; it must be a multiple of "
-                            + PIXELS_PER_TOKEN);
+                            + PIXELS_PER_TOKEN
+                            + " and at most "
+                            + MAX_SIDE);
         }
         return value;
     }
@@ -201,6 +242,8 @@ record GenerationSettings(
             Json config = Json.read(scheduler);
             shift = config.positive(config.has("flow_shift") ? "flow_shift" : "shift", 5);
         }
-        return FewStepSchedule.shifted(steps, shift);
+        FewStepSchedule shifted = FewStepSchedule.shifted(steps, shift);
+        // A shift of any size squeezes the steps together until they do not fall any more.
+        return FewStepSchedule.given(shifted.timesteps(), shifted.sigmas(), scheduler.toString());
     }
 }

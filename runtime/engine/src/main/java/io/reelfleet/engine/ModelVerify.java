@@ -53,6 +53,9 @@ public final class ModelVerify {
         }
     }
 
+    /** Any size. */
+    private static final long ANY = -1;
+
     private final Path folder;
     private final Json setting;
     private final Weights expected;
@@ -155,6 +158,35 @@ public final class ModelVerify {
         add(name, difference.item_double());
     }
 
+    /**
+     * A reference's input in float32.
+     *
+     * @param shape what the case and the configurations say; {@link #ANY} where they do not
+     */
+    private Tensor input(String name, long... shape) throws ModelException {
+        List<Long> actual = expected.shape(name);
+        boolean fits = actual.size() == shape.length;
+        for (int i = 0; fits && i < shape.length; i++) {
+            fits = shape[i] == ANY || actual.get(i) == shape[i];
+        }
+        if (!fits) {
+            throw misfit(
+                    name, "shape " + Arrays.toString(shape).replace(String.valueOf(ANY), "any"));
+        }
+        return expected.take(name, actual.stream().mapToLong(Long::longValue).toArray());
+    }
+
+    private ModelException misfit(String name, String wanted) throws ModelException {
+        return new ModelException(
+                folder.resolve("expected.safetensors")
+                        + ": tensor "
+                        + name
+                        + " has shape "
+                        + expected.shape(name)
+                        + ", but case.json and the configurations ask for "
+                        + wanted);
+    }
+
     private void schedule() throws ModelException {
         FewStepSchedule schedule = settings.schedule();
         try (PointerScope _ = new PointerScope()) {
@@ -190,9 +222,21 @@ public final class ModelVerify {
             try (PointerScope _ = new PointerScope()) {
                 Tensor padded = expected.raw("text" + i + ".ids");
                 int count = (int) padded.ne(new org.bytedeco.pytorch.Scalar(0)).sum().item_long();
+                if (count > settings.textLen()) {
+                    throw misfit("text" + i + ".ids", "at most " + settings.textLen() + " tokens");
+                }
                 long[] ids = new long[count];
                 for (int at = 0; at < count; at++) {
                     ids[at] = padded.view(-1).select(0, at).item_long();
+                    if (ids[at] < 0 || ids[at] >= engine.textEncoder().config().vocabulary()) {
+                        throw new ModelException(
+                                folder.resolve("expected.safetensors")
+                                        + ": tensor text"
+                                        + i
+                                        + ".ids holds token "
+                                        + ids[at]
+                                        + ", which the text encoder's vocab_size excludes");
+                    }
                 }
                 if (i < texts.size()) {
                     add(
@@ -210,8 +254,17 @@ public final class ModelVerify {
         try (PointerScope _ = new PointerScope();
                 EngineSession session =
                         engine.open(new SessionParameters("verify", 0, "reference"))) {
-            Tensor noise = expected.raw(name + ".noise").squeeze(0);
-            Tensor renoise = expected.raw(name + ".renoise").squeeze(0);
+            int[] one = engine.latentShape();
+            int steps = settings.schedule().steps();
+            Tensor noise =
+                    input(name + ".noise", 1, (long) chunks * frames, one[1], one[2], one[3])
+                            .squeeze(0);
+            Tensor renoise =
+                    input(name + ".renoise", 1, chunks, ANY, frames, one[1], one[2], one[3])
+                            .squeeze(0);
+            if (renoise.size(1) < steps - 1) {
+                throw misfit(name + ".renoise", "the noise of " + (steps - 1) + " steps");
+            }
             session.feedNoise(
                     (chunk, step) -> {
                         try (PointerScope _ = new PointerScope()) {
@@ -258,7 +311,14 @@ public final class ModelVerify {
     }
 
     private Tensor prompt(String name) throws ModelException {
-        Tensor embeds = expected.raw(name + ".prompt_embeds");
+        Tensor embeds = input(name + ".prompt_embeds", ANY, ANY);
+        if (embeds.size(0) > settings.textLen()) {
+            throw misfit(name + ".prompt_embeds", "at most " + settings.textLen() + " tokens");
+        }
+        int textDim = Engine.transformerConfig(folder).textDim();
+        if (embeds.size(1) != textDim) {
+            throw misfit(name + ".prompt_embeds", "states of " + textDim + " numbers");
+        }
         Tensor padded = Tensors.zeros(settings.textLen(), embeds.size(1));
         padded.narrow(0, 0, embeds.size(0)).copy_(embeds);
         return padded;
@@ -271,8 +331,12 @@ public final class ModelVerify {
         }
         try (PointerScope _ = new PointerScope();
                 StreamingCache state = engine.decoder().newState()) {
+            int[] one = engine.latentShape();
             Tensor latents =
-                    expected.raw("vae.decode.input").squeeze(0).permute(1, 0, 2, 3).contiguous();
+                    input("vae.decode.input", 1, one[1], ANY, one[2], one[3])
+                            .squeeze(0)
+                            .permute(1, 0, 2, 3)
+                            .contiguous();
             TensorVector parts = new TensorVector();
             for (long at = 0; at < latents.size(0); at += frames) {
                 long count = Math.min(frames, latents.size(0) - at);
@@ -290,9 +354,13 @@ public final class ModelVerify {
         try (PointerScope _ = new PointerScope();
                 Device device = Device.cpu();
                 VideoEncoder encoder = VideoEncoder.load(device, folder, config)) {
-            compare(
-                    "vae.encode.output",
-                    encoder.encode(expected.raw("vae.encode.input").squeeze(0)));
+            Tensor clip = input("vae.encode.input", 1, 3, ANY, ANY, ANY).squeeze(0);
+            int side = VaeConfig.SPATIAL;
+            boolean whole = clip.size(2) % side == 0 && clip.size(3) % side == 0;
+            if (clip.size(1) % 4 != 1 || !whole || clip.numel() == 0) {
+                throw misfit("vae.encode.input", "1 + 4 n frames with sides that 8 divides");
+            }
+            compare("vae.encode.output", encoder.encode(clip));
         }
     }
 
@@ -334,7 +402,14 @@ public final class ModelVerify {
                                 KvPositions.ABSOLUTE);
                 CrossContext prompt = transformer.cross(prompt("one"))) {
             cache.beginChunk(0, frames);
-            Tensor noise = expected.raw("one.noise").squeeze(0).narrow(0, 0, frames).contiguous();
+            int rows = settings.latentHeight();
+            int columns = settings.latentWidth();
+            int channels = transformer.config().channels();
+            Tensor noise =
+                    input("one.noise", 1, (long) chunks * frames, channels, rows, columns)
+                            .squeeze(0)
+                            .narrow(0, 0, frames)
+                            .contiguous();
             Tensor flow =
                     transformer.forward(
                             List.of(

@@ -167,7 +167,7 @@ public final class CausalVideoTransformer implements AutoCloseable {
             learned.push_back(last.add(scales(2, dim, 1)));
             tables = owner.ownCounted(torch.cat(learned, 0));
             head = Linear.of(owner, weights, "proj_out", dim, patchSize);
-        } catch (ModelException e) {
+        } catch (ModelException | RuntimeException | Error e) {
             close();
             throw e;
         }

@@ -78,7 +78,7 @@ public final class TextEncoder implements AutoCloseable {
                 blocks.add(block(weights, name, attention, shared));
             }
             finalNorm = norm(weights, "encoder.final_layer_norm.weight");
-        } catch (ModelException e) {
+        } catch (ModelException | RuntimeException | Error e) {
             close();
             throw e;
         }

@@ -49,6 +49,6 @@ public record TextEncoderConfig(
                 json.integer("vocab_size", 1, 1 << 24),
                 buckets,
                 json.integer("relative_attention_max_distance", buckets, 1 << 20, 128),
-                json.positive("layer_norm_epsilon", 1e-6));
+                json.positive("layer_norm_epsilon", 1, 1e-6));
     }
 }

@@ -79,7 +79,7 @@ public record TransformerConfig(
                         : json.integer("text_dim", 1, 1 << 20),
                 channels,
                 json.flag("cross_attn_norm", true),
-                json.positive("eps", 1e-6));
+                json.positive("eps", 1, 1e-6));
     }
 
     private static int headDim(Json json) throws ModelException {

@@ -65,12 +65,21 @@ public record VaeConfig(
         if (json.has("temperal_downsample")) {
             var node = json.get("temperal_downsample");
             int count = 0;
-            for (int i = 0; i < node.size() && i < 3; i++) {
+            boolean flags = node.isArray() && node.size() == 3;
+            for (int i = 0; flags && i < 3; i++) {
+                flags = node.get(i).isBoolean();
                 temporalUp[2 - i] = node.get(i).asBoolean();
                 count += temporalUp[2 - i] ? 1 : 0;
             }
-            if (node.size() != 3 || count != 2) {
+            if (!flags || count != 2) {
                 throw json.wrong("temperal_downsample", "three flags, two of them true");
+            }
+        }
+        float[] mean = floats(json, "latents_mean", channels);
+        float[] std = floats(json, "latents_std", channels);
+        for (int i = 0; i < channels; i++) {
+            if (!(std[i] > 0)) {
+                throw json.wrong("latents_std", "a list of numbers greater than 0");
             }
         }
         return new VaeConfig(
@@ -80,8 +89,8 @@ public record VaeConfig(
                 json.integer("num_res_blocks", 1, 64),
                 temporalUp,
                 channels,
-                floats(numbers(json, "latents_mean", channels)),
-                floats(numbers(json, "latents_std", channels)));
+                mean,
+                std);
     }
 
     private static double[] numbers(Json json, String field, int count) throws ModelException {
@@ -92,10 +101,14 @@ public record VaeConfig(
         return numbers;
     }
 
-    private static float[] floats(double[] values) {
-        float[] floats = new float[values.length];
-        for (int i = 0; i < values.length; i++) {
+    private static float[] floats(Json json, String field, int count) throws ModelException {
+        double[] values = numbers(json, field, count);
+        float[] floats = new float[count];
+        for (int i = 0; i < count; i++) {
             floats[i] = (float) values[i];
+            if (!Float.isFinite(floats[i])) {
+                throw json.wrong(field, "numbers that float32 can hold");
+            }
         }
         return floats;
     }

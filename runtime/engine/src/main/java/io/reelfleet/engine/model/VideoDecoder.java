@@ -78,7 +78,7 @@ public final class VideoDecoder implements AutoCloseable {
             receptiveLatents = build(builder, config);
             stages = builder.stages();
             remembering = builder.remembering();
-        } catch (ModelException e) {
+        } catch (ModelException | RuntimeException | Error e) {
             close();
             throw e;
         }

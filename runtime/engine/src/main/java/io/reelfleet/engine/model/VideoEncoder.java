@@ -28,7 +28,16 @@ public final class VideoEncoder implements AutoCloseable {
             throws ModelException {
         try (Weights weights =
                 Weights.open(model.resolve("vae"), VideoDecoder.STEM, name -> name, device)) {
-            return new VideoEncoder(device, weights, config);
+            VideoEncoder encoder = new VideoEncoder(device, weights, config);
+            weights.ignore("decoder.");
+            weights.ignore("post_quant_conv.");
+            try {
+                weights.finish();
+            } catch (ModelException e) {
+                encoder.close();
+                throw e;
+            }
+            return encoder;
         }
     }
 
@@ -43,7 +52,7 @@ public final class VideoEncoder implements AutoCloseable {
             build(builder, config);
             stages = builder.stages();
             remembering = builder.remembering();
-        } catch (ModelException e) {
+        } catch (ModelException | RuntimeException | Error e) {
             close();
             throw e;
         }

@@ -1,5 +1,6 @@
 package io.reelfleet.engine.tool;
 
+import io.reelfleet.engine.DoesNotFitException;
 import io.reelfleet.engine.Engine;
 import io.reelfleet.engine.EngineOptions;
 import io.reelfleet.engine.ModelDescription;
@@ -64,7 +65,7 @@ public final class ModelTool {
             err.println(e.getMessage());
             err.println(USAGE);
             return 2;
-        } catch (ModelException e) {
+        } catch (ModelException | DoesNotFitException e) {
             err.println(e.getMessage());
             return 1;
         }

@@ -1,6 +1,10 @@
 package io.reelfleet.engine.weights;
 
+import com.fasterxml.jackson.core.JsonFactoryBuilder;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.reelfleet.engine.ModelException;
@@ -15,8 +19,21 @@ import java.util.List;
  * and field.
  */
 public final class Json {
-    private static final long MAX_BYTES = 16 << 20;
-    private static final JsonMapper MAPPER = JsonMapper.builder().build();
+    private static final long MAX_BYTES = 4 << 20;
+
+    /** Far above any model's; what a file may make the reader hold is bounded by them. */
+    private static final JsonMapper MAPPER =
+            JsonMapper.builder(
+                            new JsonFactoryBuilder()
+                                    .streamReadConstraints(
+                                            StreamReadConstraints.builder()
+                                                    .maxNestingDepth(64)
+                                                    .maxTokenCount(500_000)
+                                                    .build())
+                                    .build())
+                    .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+                    .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+                    .build();
 
     private final Path path;
     private final JsonNode root;
@@ -108,6 +125,15 @@ public final class Json {
         return node.asDouble();
     }
 
+    /** As {@link #positive(String, double)}, at most {@code high}. */
+    public double positive(String field, double high, double otherwise) throws ModelException {
+        double number = positive(field, otherwise);
+        if (number > high) {
+            throw wrong(field, "a number greater than 0 and at most " + high);
+        }
+        return number;
+    }
+
     /** True or false. */
     public boolean flag(String field, boolean otherwise) throws ModelException {
         if (!has(field)) {
@@ -153,6 +179,9 @@ public final class Json {
     public List<String> texts(String field) throws ModelException {
         if (!has(field)) {
             return null;
+        }
+        if (!root.path(field).isArray()) {
+            throw wrong(field, "a list of strings");
         }
         List<String> texts = new ArrayList<>();
         for (JsonNode node : root.path(field)) {

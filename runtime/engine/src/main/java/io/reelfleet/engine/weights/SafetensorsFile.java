@@ -1,11 +1,15 @@
 package io.reelfleet.engine.weights;
 
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonFactoryBuilder;
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.util.ByteBufferBackedInputStream;
 import io.reelfleet.engine.ModelException;
 import io.reelfleet.engine.tensor.Tensors;
 import java.io.IOException;
@@ -40,16 +44,24 @@ public final class SafetensorsFile implements AutoCloseable {
     private static final ValueLayout.OfLong LITTLE_ENDIAN_LONG =
             ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
+    /**
+     * Limits on what a header may make the reader hold, far above any model's: it is read as a
+     * stream, tensor by tensor.
+     */
     private static final JsonMapper JSON =
             JsonMapper.builder(
-                            new com.fasterxml.jackson.core.JsonFactoryBuilder()
+                            new JsonFactoryBuilder()
+                                    .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
+                                    .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
                                     .streamReadConstraints(
                                             StreamReadConstraints.builder()
                                                     .maxNestingDepth(8)
+                                                    .maxNameLength(512)
+                                                    .maxStringLength(1 << 20)
+                                                    .maxTokenCount(2_000_000)
                                                     .build())
                                     .build())
                     .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-                    .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
                     .build();
 
     private final Path path;
@@ -83,7 +95,7 @@ public final class SafetensorsFile implements AutoCloseable {
         } catch (IOException e) {
             arena.close();
             throw new ModelException(path + " cannot be read: " + e.getMessage(), e);
-        } catch (ModelException e) {
+        } catch (ModelException | RuntimeException | Error e) {
             arena.close();
             throw e;
         }
@@ -115,35 +127,41 @@ public final class SafetensorsFile implements AutoCloseable {
                             + (bytes.byteSize() - 8)
                             + " after the length");
         }
-        JsonNode root;
-        try {
-            byte[] text = new byte[(int) length];
-            MemorySegment.copy(bytes, ValueLayout.JAVA_BYTE, 8, text, 0, text.length);
-            root = JSON.readTree(text);
+        long start = 8 + length;
+        Map<String, TensorEntry> entries;
+        try (JsonParser parser =
+                JSON.createParser(
+                        new ByteBufferBackedInputStream(bytes.asSlice(8, length).asByteBuffer()))) {
+            entries = entries(path, parser, start, bytes.byteSize() - start);
         } catch (JsonProcessingException e) {
             throw new ModelException(
                     path + " has a header that is not JSON: " + e.getOriginalMessage(), e);
         } catch (IOException e) {
             throw new ModelException(path + " has a header that is not JSON", e);
         }
-        if (root == null || !root.isObject()) {
+        checkLayout(path, entries, start, bytes.byteSize());
+        return entries;
+    }
+
+    private static Map<String, TensorEntry> entries(
+            Path path, JsonParser parser, long start, long available)
+            throws IOException, ModelException {
+        if (parser.nextToken() != JsonToken.START_OBJECT) {
             throw new ModelException(path + " has a header that is not a JSON object");
         }
-        long start = 8 + length;
         Map<String, TensorEntry> entries = new LinkedHashMap<>();
-        for (Map.Entry<String, JsonNode> field : root.properties()) {
-            if (!field.getKey().equals("__metadata__")) {
-                TensorEntry entry =
-                        entry(
-                                path,
-                                field.getKey(),
-                                field.getValue(),
-                                start,
-                                bytes.byteSize() - start);
-                entries.put(entry.name(), entry);
+        while (parser.nextToken() == JsonToken.FIELD_NAME) {
+            String name = parser.currentName();
+            parser.nextToken();
+            if (name.equals("__metadata__")) {
+                parser.skipChildren();
+            } else {
+                entries.put(name, entry(path, name, JSON.readTree(parser), start, available));
             }
         }
-        checkLayout(path, entries, start, bytes.byteSize());
+        if (parser.nextToken() != null) {
+            throw new ModelException(path + " has a header that goes on after its JSON object");
+        }
         return entries;
     }
 
@@ -260,6 +278,11 @@ public final class SafetensorsFile implements AutoCloseable {
                             + " bytes that belong to no tensor: it is damaged or not a"
                             + " safetensors file");
         }
+    }
+
+    /** Bytes of all tensors. */
+    long tensorBytes() {
+        return entries.values().stream().mapToLong(TensorEntry::bytes).sum();
     }
 
     /** Where the file lies. */

@@ -3,14 +3,19 @@ package io.reelfleet.engine.weights;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.reelfleet.engine.ModelException;
 import io.reelfleet.engine.tensor.Device;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -62,13 +67,39 @@ public final class Weights implements AutoCloseable {
             if (Files.exists(index)) {
                 weights.openShards(index);
             } else {
-                weights.add(SafetensorsFile.open(folder.resolve(stem + ".safetensors")), null);
+                Path file = folder.resolve(stem + ".safetensors");
+                checkThere(folder, file);
+                weights.add(SafetensorsFile.open(file), null);
             }
             weights.renamed(rename);
+            weights.checkSize();
             return weights;
-        } catch (ModelException e) {
+        } catch (ModelException | RuntimeException | Error e) {
             weights.close();
             throw e;
+        }
+    }
+
+    /** Folders that still have PyTorch's own files are common: say what makes a model of them. */
+    private static void checkThere(Path folder, Path file) throws ModelException {
+        if (Files.exists(file) || !Files.isDirectory(folder)) {
+            return;
+        }
+        try (Stream<Path> list = Files.list(folder)) {
+            Optional<Path> pickle =
+                    list.filter(path -> path.toString().matches(".*\\.(bin|pt|pth|ckpt)"))
+                            .sorted()
+                            .findFirst();
+            if (pickle.isPresent()) {
+                throw new ModelException(
+                        file
+                                + " is missing; "
+                                + pickle.get().getFileName()
+                                + " beside it is a PyTorch checkpoint (a pickle, which may hold programs):"
+                                + " turn it into a model folder by ./reelfleet model import");
+            }
+        } catch (IOException | UncheckedIOException e) {
+            throw new ModelException(folder + " cannot be read: " + e.getMessage(), e);
         }
     }
 
@@ -84,7 +115,8 @@ public final class Weights implements AutoCloseable {
                     || file.isEmpty()
                     || file.contains("/")
                     || file.contains("\\")
-                    || file.contains("..")) {
+                    || file.contains("..")
+                    || file.chars().anyMatch(Character::isISOControl)) {
                 throw new ModelException(
                         index
                                 + ": tensor "
@@ -119,8 +151,9 @@ public final class Weights implements AutoCloseable {
             places.put(name, new Place(file, entry));
         }
         if (wanted != null && wanted.size() != file.entries().size()) {
+            Set<String> there = Set.copyOf(wanted);
             for (String name : file.entries().keySet()) {
-                if (!wanted.contains(name)) {
+                if (!there.contains(name)) {
                     throw new ModelException(
                             file.path() + " holds tensor " + name + ", which the index lacks");
                 }
@@ -139,6 +172,23 @@ public final class Weights implements AutoCloseable {
             }
         }
         untouched.addAll(places.keySet());
+    }
+
+    /** Before anything is read: a file may say that it is larger than any memory. */
+    private void checkSize() throws ModelException {
+        long bytes = files.stream().mapToLong(SafetensorsFile::tensorBytes).sum();
+        long machine =
+                ((com.sun.management.OperatingSystemMXBean)
+                                java.lang.management.ManagementFactory.getOperatingSystemMXBean())
+                        .getTotalMemorySize();
+        if (bytes > machine) {
+            throw new ModelException(
+                    folder
+                            + " holds tensors of "
+                            + bytes
+                            + " bytes, more than this machine's memory of "
+                            + machine);
+        }
     }
 
     /** True if the tensor is there. */
