@@ -64,7 +64,7 @@ public record GPUPoolSpec(
 
     public GPUPoolSpec {
         runtime = runtime == null ? new Runtime(null, null, null, null, null, null) : runtime;
-        latency = latency == null ? new Latency(null, null) : latency;
+        latency = latency == null ? new Latency(null, null, null) : latency;
         placement = placement == null ? new Placement(null, null) : placement;
         offload = offload == null ? new Offload(null, null) : offload;
         retention = retention == null ? new Retention(null, null) : retention;
@@ -232,15 +232,39 @@ public record GPUPoolSpec(
                     @ValidationRule(
                             value = "self >= 0.0 && self <= 1.0",
                             message = Sentences.LATE_BUDGET)
-                    Double lateBudget) {
+                    Double lateBudget,
+            @JsonPropertyDescription("What sessions may name in spec.latencyClass.") @Size(max = 32)
+                    List<LatencyClass> classes) {
         public Latency {
             target = target == null ? "750ms" : target;
             lateBudget = lateBudget == null ? Double.valueOf(0.01) : lateBudget;
+            classes = classes == null ? List.of() : List.copyOf(classes);
         }
 
         /** {@link #target} as a duration. */
         public Duration targetDuration() {
             return Durations.parse(target);
+        }
+    }
+
+    /** What sessions of a class take, and when it is their turn. */
+    public record LatencyClass(
+            @Required
+                    @Size(min = 1, max = 253)
+                    @ValidationRule(value = Sentences.NAME_RULE, message = Sentences.NAME)
+                    String name,
+            @JsonPropertyDescription(
+                            "Load of one of its sessions in ordinary ones: 2 leaves room for half as many on a GPU.")
+                    @Default("1")
+                    @ValidationRule(value = "self > 0.0", message = Sentences.WEIGHT)
+                    Double weight,
+            @JsonPropertyDescription(
+                            "Who goes first when GPUs are short, for sessions without a priorityClass: higher goes first.")
+                    @Default("0")
+                    Integer priority) {
+        public LatencyClass {
+            weight = weight == null ? Double.valueOf(1) : weight;
+            priority = priority == null ? Integer.valueOf(0) : priority;
         }
     }
 

@@ -77,6 +77,7 @@ public final class PoolRules {
         v.duration(spec.latency().target(), "spec.latency.target");
         double late = spec.latency().lateBudget();
         v.require(late >= 0 && late <= 1, "spec.latency.lateBudget", Sentences.LATE_BUDGET);
+        classes(spec.latency(), v);
         if (v.present(spec.scaling(), "spec.scaling")) {
             scaling(spec, v);
         }
@@ -150,6 +151,19 @@ public final class PoolRules {
                                 && model.bankFrames() >= model.retrievedFrames()),
                 "spec.model",
                 Sentences.BANK);
+    }
+
+    private static void classes(GPUPoolSpec.Latency latency, Violations v) {
+        v.size(latency.classes(), 32, "spec.latency.classes");
+        Set<String> names = new HashSet<>();
+        for (int i = 0; i < latency.classes().size(); i++) {
+            GPUPoolSpec.LatencyClass each = latency.classes().get(i);
+            String field = "spec.latency.classes[" + i + "]";
+            v.notEmpty(each.name(), field + ".name");
+            v.name(each.name(), field + ".name");
+            v.require(each.name() == null || names.add(each.name()), field, "Duplicate value");
+            v.require(each.weight() > 0, field + ".weight", Sentences.WEIGHT);
+        }
     }
 
     private static void scaling(GPUPoolSpec spec, Violations v) {

@@ -105,6 +105,8 @@ final class Sentences {
             "bankFrames are where retrieved frames come from; write retrievedFrames too, and bankFrames of at least as many";
     static final String LATE_BUDGET =
             "is not a share; write a number from 0 to 1, such as 0.01 for one chunk in a hundred";
+    static final String WEIGHT =
+            "is not a weight; write a number above 0, such as 2 for a session that loads a GPU like two ordinary ones";
     static final String MIN_MAX = "minGpus is above maxGpus; write a minGpus of at most maxGpus";
     static final String MIN_MULTIPLE =
             "pods come whole: write a spec.scaling.minGpus that is a multiple of spec.runtime.gpusPerPod";

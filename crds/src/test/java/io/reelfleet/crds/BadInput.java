@@ -318,6 +318,21 @@ record BadInput(String what, String yaml, String field, String sentence) {
                         "spec.latency.lateBudget",
                         Sentences.LATE_BUDGET),
                 pool(
+                        "a latency class that weighs nothing",
+                        "latency: {classes: [{name: hd, weight: 0}]}",
+                        "spec.latency.classes[0].weight",
+                        Sentences.WEIGHT),
+                pool(
+                        "a latency class whose name is none",
+                        "latency: {classes: [{name: Very High}]}",
+                        "spec.latency.classes[0].name",
+                        Sentences.NAME),
+                pool(
+                        "a latency class twice",
+                        "latency: {classes: [{name: hd}, {name: hd, weight: 2}]}",
+                        "spec.latency.classes[1]",
+                        "Duplicate value"),
+                pool(
                         "no GPUs in a pod",
                         "runtime: {gpusPerPod: 0}",
                         "spec.runtime.gpusPerPod",

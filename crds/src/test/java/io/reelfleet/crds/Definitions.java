@@ -108,6 +108,7 @@ public final class Definitions {
             object(at(controls, "items", "properties", "role")).put("default", "");
         } else {
             listMap(at(spec, "properties", "scaling", "properties", "schedule"), "name");
+            listMap(at(spec, "properties", "latency", "properties", "classes"), "name");
             listMap(at(status, "properties", "worstWorkers"), "name");
             object(at(status, "properties", "worstWorkers", "items"))
                     .put("required", List.of("name"));

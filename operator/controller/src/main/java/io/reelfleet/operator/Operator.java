@@ -25,6 +25,7 @@ import io.reelfleet.operator.kubernetes.ClusterState;
 import io.reelfleet.operator.kubernetes.ConfigMapRegistry;
 import io.reelfleet.operator.kubernetes.Deletions;
 import io.reelfleet.operator.kubernetes.KeySecret;
+import io.reelfleet.operator.kubernetes.PriorityClasses;
 import io.reelfleet.operator.kubernetes.ReviewGate;
 import io.reelfleet.operator.kubernetes.Wake;
 import io.reelfleet.operator.leadership.FileLeadership;
@@ -73,6 +74,7 @@ import org.jboss.logging.Logger;
 public class Operator implements FleetAccess {
     private static final Logger LOG = Logger.getLogger(Operator.class);
     private static final Duration WORKER_GRACE = Duration.ofSeconds(10);
+    private static final long PRIORITIES_SECONDS = 30;
 
     private final Clock clock = Clock.systemUTC();
 
@@ -183,6 +185,7 @@ public class Operator implements FleetAccess {
         SecureRandom random = new SecureRandom();
         Optional<Path> records =
                 config.getOptionalValue("reelfleet.decisions.dir", String.class).map(Path::of);
+        PriorityClasses priorities = new PriorityClasses(settings.priorityClasses());
         fleets =
                 new Fleets(
                         (pool, term) ->
@@ -197,7 +200,8 @@ public class Operator implements FleetAccess {
                                         () -> FleetLoop.randomName(random),
                                         listener,
                                         term,
-                                        this::deposed));
+                                        this::deposed,
+                                        priorities));
         if (processes != null) {
             processes.follow(fleets::workersChanged);
         }
@@ -209,6 +213,13 @@ public class Operator implements FleetAccess {
         leadership.join(this::lead, this::deposed);
         allocator = ready;
         metrics.follow(fleets, timer);
+        if (settings.kubernetes()) {
+            timer.scheduleWithFixedDelay(
+                    () -> commands.execute(() -> priorities.look(clients.get())),
+                    0,
+                    PRIORITIES_SECONDS,
+                    TimeUnit.SECONDS);
+        }
         renewCertificates();
         evictions.ifPresent(this::announce);
         settings.endpointFile().ifPresent(file -> writeEndpoint(file, config));

@@ -4,7 +4,9 @@ import io.reelfleet.crds.Durations;
 import io.reelfleet.process.StartupProblem;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
 
@@ -29,6 +31,7 @@ import java.util.function.Function;
  * @param tlsDir certificates for mutual TLS
  * @param authorityDir {@code ca.crt} and {@code ca.key} that certify process workers
  * @param capacity C of pools that name none
+ * @param priorityClasses values of PriorityClasses by name, beside the cluster's
  * @param scaleDownDelay how long the load must have been lower before workers go
  * @param workerTimeout a worker silent for so long is given up
  * @param namespace where the operator itself lives
@@ -55,6 +58,7 @@ public record Settings(
         Optional<Path> tlsDir,
         Optional<Path> authorityDir,
         int capacity,
+        Map<String, Integer> priorityClasses,
         Duration scaleDownDelay,
         Duration workerTimeout,
         String namespace,
@@ -147,6 +151,7 @@ public record Settings(
                                         r.value("reelfleet.capacity")
                                                 .map(v -> r.number("reelfleet.capacity", v))
                                                 .orElse(4L),
+                        r.values("reelfleet.priority-classes"),
                         r.duration("reelfleet.scale-down-delay", Duration.ofSeconds(60)),
                         r.duration("reelfleet.worker-timeout", Duration.ofSeconds(15)),
                         r.text("reelfleet.namespace", "reelfleet"),
@@ -211,6 +216,23 @@ public record Settings(
 
         List<String> list(String key) {
             return value(key).map(v -> List.of(v.strip().split("\\s*,\\s*"))).orElse(List.of());
+        }
+
+        /** {@code name=1000,other=-5}. */
+        Map<String, Integer> values(String key) {
+            Map<String, Integer> values = new LinkedHashMap<>();
+            for (String entry : list(key)) {
+                int equals = entry.indexOf('=');
+                try {
+                    values.put(
+                            entry.substring(0, equals).strip(),
+                            Integer.valueOf(entry.substring(equals + 1).strip()));
+                } catch (IndexOutOfBoundsException | NumberFormatException e) {
+                    throw new StartupProblem(
+                            key + ": \"" + entry + "\"; write a list such as high=1000,low=-10");
+                }
+            }
+            return values;
         }
 
         Optional<Path> path(String key) {

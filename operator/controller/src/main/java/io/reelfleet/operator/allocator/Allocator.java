@@ -27,6 +27,7 @@ import io.reelfleet.crds.VideoSessionSpec;
 import io.reelfleet.crds.Violation;
 import io.reelfleet.operator.fleet.Fleets;
 import io.reelfleet.operator.fleet.PoolView;
+import io.reelfleet.operator.fleet.SessionClass;
 import io.reelfleet.operator.fleet.SessionSpecs;
 import io.reelfleet.operator.fleet.SessionView;
 import io.reelfleet.operator.fleet.SessionWish;
@@ -195,6 +196,11 @@ public final class Allocator implements Allocation {
         gate.permit(caller, Gate.Verb.CREATE, spec.getNamespace());
         PoolView pool = pool(spec.getPool(), spec.getNamespace());
         understood(pool, spec.getControlsList());
+        SessionClass.refusal(pool.pool(), spec.getLatencyClass())
+                .ifPresent(
+                        sentence -> {
+                            throw refused(Status.Code.INVALID_ARGUMENT, sentence);
+                        });
         if (spec.hasFrom()) {
             forkable(spec);
         }
@@ -210,7 +216,6 @@ public final class Allocator implements Allocation {
                         new SessionWish(
                                 spec,
                                 active,
-                                0,
                                 SessionWish.Source.ALLOCATOR,
                                 requestId,
                                 clock.instant(),

@@ -47,7 +47,6 @@ public final class SavedSession {
                 new SessionWish(
                         saved.getSpec(),
                         saved.getDesired() != Desired.DESIRED_SUSPENDED,
-                        0,
                         SessionWish.Source.ALLOCATOR,
                         saved.getMessage(),
                         Instant.ofEpochSecond(

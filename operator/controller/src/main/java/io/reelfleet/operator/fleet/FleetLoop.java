@@ -50,6 +50,7 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import java.util.function.ToIntFunction;
 import org.jboss.logging.Logger;
 
 /**
@@ -104,6 +105,7 @@ public final class FleetLoop {
     private final FleetListener listener;
     private final long term;
     private final Runnable deposed;
+    private final ToIntFunction<String> priorityClasses;
     private final LinkedBlockingQueue<FleetEvent> mailbox = new LinkedBlockingQueue<>();
 
     private PoolDefinition pool;
@@ -150,6 +152,7 @@ public final class FleetLoop {
      * @param commands runs what may block
      * @param randomName gives five characters
      * @param deposed is called when a worker follows a leader of a higher term
+     * @param priorityClasses the value of a PriorityClass by its name; never waits
      */
     public FleetLoop(
             PoolDefinition pool,
@@ -162,7 +165,8 @@ public final class FleetLoop {
             Supplier<String> randomName,
             FleetListener listener,
             long term,
-            Runnable deposed) {
+            Runnable deposed,
+            ToIntFunction<String> priorityClasses) {
         this.pool = pool;
         this.settings = settings;
         this.deciding = deciding;
@@ -174,6 +178,7 @@ public final class FleetLoop {
         this.listener = listener;
         this.term = term;
         this.deposed = deposed;
+        this.priorityClasses = priorityClasses;
         this.moves = new MoveJournal(move -> listener.moved(this.pool.name(), move));
         this.startedAt = clock.millis();
         publish(startedAt);
@@ -1111,6 +1116,7 @@ public final class FleetLoop {
     }
 
     private FleetSnapshot snapshot(long now) {
+        PoolSettings settingsNow = poolSettings();
         List<WorkerSnapshot> seen = new ArrayList<>();
         Map<String, Integer> held = new HashMap<>();
         for (SessionEntry s : sessions.values()) {
@@ -1170,20 +1176,22 @@ public final class FleetLoop {
                 }
                 continue;
             }
+            SessionClass itsClass =
+                    SessionClass.of(pool, settingsNow.capacity(), s.spec(), priorityClasses);
             known.add(
                     new SessionSnapshot(
                             s.uid,
                             s.wish.active(),
                             s.wantsChunks,
-                            s.wish.priority(),
-                            1,
+                            itsClass.priority(),
+                            itsClass.weight(),
                             s.waitingSince,
                             s.idleSince,
                             place(s),
                             s.busy() || s.frozen || s.heldBack || !s.retry.ready(now),
                             s.alone()));
         }
-        return new FleetSnapshot(now, poolSettings(), seen, known, DemandHistory.none());
+        return new FleetSnapshot(now, settingsNow, seen, known, DemandHistory.none());
     }
 
     /** The pool's settings, with what workers have told since. */

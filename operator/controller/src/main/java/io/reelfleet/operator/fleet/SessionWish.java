@@ -8,7 +8,6 @@ import java.time.Instant;
  *
  * @param spec all a worker needs
  * @param active true to generate, false to be suspended
- * @param priority higher goes first
  * @param source where the wish comes from
  * @param requestId of the request that opened it; empty for none
  * @param openedAt when it was first asked for
@@ -17,7 +16,6 @@ import java.time.Instant;
 public record SessionWish(
         SessionSpec spec,
         boolean active,
-        int priority,
         Source source,
         String requestId,
         Instant openedAt,
@@ -44,12 +42,11 @@ public record SessionWish(
 
     /** Whether nothing that an owner can change differs. */
     boolean sameAs(SessionWish other) {
-        return spec.equals(other.spec) && active == other.active && priority == other.priority;
+        return spec.equals(other.spec) && active == other.active;
     }
 
     /** The same wish with another spec and another desire. */
     public SessionWish with(SessionSpec newSpec, boolean newActive) {
-        return new SessionWish(
-                newSpec, newActive, priority, source, requestId, openedAt, knownEpoch);
+        return new SessionWish(newSpec, newActive, source, requestId, openedAt, knownEpoch);
     }
 }

@@ -14,6 +14,7 @@ import io.reelfleet.crds.Violation;
 import io.reelfleet.operator.FleetAccess;
 import io.reelfleet.operator.fleet.Fleets;
 import io.reelfleet.operator.fleet.PoolView;
+import io.reelfleet.operator.fleet.SessionClass;
 import io.reelfleet.operator.fleet.SessionView;
 import io.reelfleet.operator.fleet.SessionWish;
 import java.time.Duration;
@@ -140,6 +141,14 @@ public class SessionReconciler implements Reconciler<VideoSession> {
                     "NamespaceNotAllowed",
                     "spec.poolRef: the GPUPool %s does not admit sessions of namespace %s; write %s into its spec.allowedNamespaces"
                             .formatted(name, namespace, namespace));
+        }
+        Optional<String> noClass =
+                fleets.session(session.getMetadata().getUid()).isPresent()
+                        // The pool has been changed since: it goes on as an ordinary one.
+                        ? Optional.empty()
+                        : SessionClass.refusal(pool.get().pool(), session.getSpec().latencyClass());
+        if (noClass.isPresent()) {
+            return new SessionStatus.Refusal("UnknownClass", noClass.get());
         }
         return session.getSpec().controls().stream()
                 .map(c -> c.kind().toString())

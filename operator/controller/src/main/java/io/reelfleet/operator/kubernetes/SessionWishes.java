@@ -23,7 +23,6 @@ final class SessionWishes {
                         session.getMetadata().getNamespace(),
                         origin),
                 session.getSpec().desired() == VideoSessionSpec.Desired.ACTIVE,
-                0,
                 SessionWish.Source.VIDEO_SESSION,
                 "",
                 created == null ? Instant.EPOCH : Instant.parse(created),

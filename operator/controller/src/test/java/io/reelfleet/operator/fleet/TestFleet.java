@@ -422,6 +422,9 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
 
     boolean deposed;
 
+    /** The cluster's, by name. */
+    final Map<String, Integer> priorityClasses = new LinkedHashMap<>();
+
     /** A first chunk's latency has the time that its session waited before. */
     boolean countsWaits;
 
@@ -469,6 +472,11 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
 
     /** All workers of a node are paid for together. */
     void payByNode() {
+        spec("scaling: {maxGpus: 4, billingUnit: Node}");
+    }
+
+    /** What the pool's resource says besides its model. */
+    void spec(String lines) {
         GPUPool object =
                 (GPUPool)
                         Documents.read(
@@ -478,8 +486,8 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
                                         metadata: {name: demo, namespace: default}
                                         spec:
                                           model: {name: shapes, uri: "builtin:shapes"}
-                                          scaling: {maxGpus: 4, billingUnit: Node}
-                                        """)
+                                        """
+                                                + lines.indent(2))
                                 .getFirst();
         pool =
                 new PoolDefinition(
@@ -514,7 +522,8 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
                     }
                 },
                 term,
-                () -> deposed = true);
+                () -> deposed = true,
+                name -> priorityClasses.getOrDefault(name, 0));
     }
 
     /** Another operator takes over: a new loop with the next term that knows these sessions. */
@@ -562,11 +571,21 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
                         .addControls(Control.newBuilder().setKind("prompt").setText("a red circle"))
                         .build(),
                 active,
-                0,
                 SessionWish.Source.ALLOCATOR,
                 "",
                 Instant.EPOCH,
                 0);
+    }
+
+    /** Of these classes; empty for none. */
+    static SessionWish wish(String uid, String priorityClass, String latencyClass) {
+        SessionWish plain = wish(uid);
+        return plain.with(
+                plain.spec().toBuilder()
+                        .setPriorityClass(priorityClass)
+                        .setLatencyClass(latencyClass)
+                        .build(),
+                true);
     }
 
     SessionView session(String uid) {
