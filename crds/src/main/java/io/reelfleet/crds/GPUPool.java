@@ -56,6 +56,11 @@ import java.io.Serial;
         type = Type.STRING,
         priority = 1)
 @AdditionalPrinterColumn(
+        name = "Capacity",
+        jsonPath = ".status.capacity",
+        type = Type.INTEGER,
+        priority = 1)
+@AdditionalPrinterColumn(
         name = "GPU Hours",
         jsonPath = ".status.gpuHours",
         type = Type.STRING,

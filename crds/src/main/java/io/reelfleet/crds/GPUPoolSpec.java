@@ -305,7 +305,7 @@ public record GPUPoolSpec(
                     @ValidationRule(value = Sentences.DURATION_RULE, message = Sentences.DURATION)
                     String startupHint,
             @JsonPropertyDescription(
-                            "Most active sessions one GPU carries inside the latency target, until it has been measured.")
+                            "Most active sessions one GPU is given; measured when absent, by type of GPU.")
                     @ValidationRule(value = "self > 0", message = Sentences.POSITIVE)
                     Integer capacityHint,
             @JsonPropertyDescription("What is paid for: single GPUs, or nodes with all of theirs.")

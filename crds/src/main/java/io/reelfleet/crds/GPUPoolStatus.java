@@ -16,6 +16,12 @@ public record GPUPoolStatus(
                 String selector,
         @JsonPropertyDescription("Workers, one per GPU.") Workers workers,
         @JsonPropertyDescription("Sessions.") Sessions sessions,
+        @JsonPropertyDescription(
+                        "Most ordinary sessions that one worker is given at once: capacityHint, or as measured.")
+                Integer capacity,
+        @JsonPropertyDescription("What each type of GPU in the pool carries.")
+                @Size(max = MOST_GPU_TYPES)
+                List<GpuType> gpuTypes,
         @JsonPropertyDescription("The ten workers with the highest chunk latency, worst first.")
                 @Size(max = 10)
                 List<WorkerLatency> worstWorkers,
@@ -50,7 +56,11 @@ public record GPUPoolStatus(
      */
     public static final String STORE_UNSAFE = "StoreUnsafe";
 
+    /** As many types of GPU are shown. */
+    public static final int MOST_GPU_TYPES = 16;
+
     public GPUPoolStatus {
+        gpuTypes = gpuTypes == null ? List.of() : List.copyOf(gpuTypes);
         worstWorkers = worstWorkers == null ? List.of() : List.copyOf(worstWorkers);
         conditions = conditions == null ? List.of() : List.copyOf(conditions);
     }
@@ -60,6 +70,13 @@ public record GPUPoolStatus(
 
     /** Counts of sessions. */
     public record Sessions(Integer active, Integer suspended, Integer queued) {}
+
+    /** A type of GPU; {@code latency}: of a chunk where so many sessions are served. */
+    public record GpuType(
+            @Size(max = 253) String name,
+            Integer workers,
+            Integer capacity,
+            @Size(max = 64) String latency) {}
 
     /** A worker and its latency: p99 over the last minute, such as {@code 412ms}. */
     public record WorkerLatency(

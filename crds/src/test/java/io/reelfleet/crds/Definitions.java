@@ -109,6 +109,8 @@ public final class Definitions {
         } else {
             listMap(at(spec, "properties", "scaling", "properties", "schedule"), "name");
             listMap(at(spec, "properties", "latency", "properties", "classes"), "name");
+            listMap(at(status, "properties", "gpuTypes"), "name");
+            object(at(status, "properties", "gpuTypes", "items")).put("required", List.of("name"));
             listMap(at(status, "properties", "worstWorkers"), "name");
             object(at(status, "properties", "worstWorkers", "items"))
                     .put("required", List.of("name"));

@@ -6,6 +6,7 @@ import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Timer;
 import io.reelfleet.operator.fleet.Fleets;
+import io.reelfleet.operator.fleet.GpuView;
 import io.reelfleet.operator.fleet.MoveView;
 import io.reelfleet.operator.fleet.PoolView;
 import io.reelfleet.operator.fleet.SessionView;
@@ -36,9 +37,18 @@ public class FleetMetrics {
     void follow(Fleets fleets, ScheduledExecutorService timer) {
         timer.scheduleWithFixedDelay(
                 () ->
-                        fleets.names().stream()
-                                .filter(known::add)
-                                .forEach(pool -> register(fleets, pool)),
+                        fleets.views()
+                                .forEach(
+                                        view -> {
+                                            String pool = view.pool().name();
+                                            if (known.add(pool)) {
+                                                register(fleets, pool);
+                                            }
+                                            view.gpus().stream()
+                                                    .map(GpuView::name)
+                                                    .filter(gpu -> known.add(pool + " " + gpu))
+                                                    .forEach(gpu -> registerGpu(fleets, pool, gpu));
+                                        }),
                 0,
                 LOOK_SECONDS,
                 TimeUnit.SECONDS);
@@ -74,6 +84,22 @@ public class FleetMetrics {
                 .serviceLevelObjectives(MOVE_BUCKETS)
                 .register(registry)
                 .record(Duration.ofNanos(Math.round(seconds * 1e9)));
+    }
+
+    private void registerGpu(Fleets fleets, String pool, String gpu) {
+        Gauge.builder("reelfleet.worker.capacity", fleets, f -> of(f, pool, v -> capacity(v, gpu)))
+                .description("Ordinary sessions that a worker is given at most, by type of GPU")
+                .tag("pool", pool)
+                .tag("gpu", gpu)
+                .register(registry);
+    }
+
+    private static double capacity(PoolView view, String gpu) {
+        return view.gpus().stream()
+                .filter(g -> g.name().equals(gpu))
+                .mapToInt(GpuView::capacity)
+                .findFirst()
+                .orElse(0);
     }
 
     private void register(Fleets fleets, String pool) {

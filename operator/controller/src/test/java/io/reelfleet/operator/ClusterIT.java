@@ -208,6 +208,10 @@ final class ClusterIT {
                     GPUPoolStatus status = pool().getStatus();
                     assertThat(status.workers().ready()).isEqualTo(1);
                     assertThat(status.sessions().active()).isEqualTo(1);
+                    assertThat(status.capacity()).isEqualTo(2);
+                    assertThat(status.gpuTypes())
+                            .extracting(GPUPoolStatus.GpuType::name)
+                            .containsExactly("stub GPU");
                     assertThat(condition(status.conditions(), GPUPoolStatus.READY).status())
                             .isEqualTo(Condition.Status.True);
                 });

@@ -12,6 +12,9 @@ public final class LatencyLearner {
     /** What has been measured counts half after so many samples more at the same n. */
     private static final double MEMORY = 2_000;
 
+    /** What is left of what was known of an n after one more chunk. */
+    static final double KEEP = Math.pow(0.5, 1 / MEMORY);
+
     private final double[] sum;
     private final double[] weight;
     private int highest;
@@ -33,6 +36,15 @@ public final class LatencyLearner {
         sum[n] = sum[n] * keep + millis * chunks;
         weight[n] = weight[n] * keep + chunks;
         highest = Math.max(highest, n);
+    }
+
+    /** What has been measured of more than n sessions does not count any longer. */
+    void forgetAbove(int n) {
+        for (int i = n + 1; i < sum.length; i++) {
+            sum[i] = 0;
+            weight[i] = 0;
+        }
+        highest = Math.min(highest, n);
     }
 
     /** How many chunks have been measured, those long ago less. */

@@ -156,6 +156,28 @@ public record PoolSettings(
                 StateCosts.PUBLISHED);
     }
 
+    /** The same with another C and L(n). */
+    public PoolSettings withCapacity(int sessions, LatencyProfile profile) {
+        return new PoolSettings(
+                mode,
+                sessions,
+                minWorkers,
+                maxWorkers,
+                manualWorkers,
+                workersPerPod,
+                downDelayMillis,
+                startUpMillis,
+                latencyTargetMillis,
+                lateBudget,
+                chunkIntervalMillis,
+                migration,
+                maxMoves,
+                idleTimeoutMillis,
+                profile,
+                economy,
+                state);
+    }
+
     /** The same with another start-up time. */
     public PoolSettings withStartUpMillis(long millis) {
         return new PoolSettings(

@@ -222,7 +222,7 @@ class Worker implements LoopListener {
                         .setProtocolVersion(MoveSettings.PROTOCOL_VERSION)
                         .setStateVersion(SessionState.VERSION)
                         .setBuild(build)
-                        .setDevice("cpu")
+                        .setDevice(GpuType.of(settings.device()))
                         .setDeviceBytesLimit(settings.deviceMemory())
                         .setHostBytesLimit(settings.hostMemory())
                         .setThreads(settings.threads());

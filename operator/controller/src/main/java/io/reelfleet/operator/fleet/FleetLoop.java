@@ -116,6 +116,7 @@ public final class FleetLoop {
     private final Set<String> touched = new HashSet<>();
     private final LatencyWindow latency = new LatencyWindow();
     private final Lateness lateness = new Lateness();
+    private final Capacities capacities = new Capacities();
     private final Backoff starts = new Backoff(1_000, 60_000);
     private final RollingUpgrade upgrade = new RollingUpgrade();
     private final Set<String> everSeen = new HashSet<>();
@@ -181,6 +182,7 @@ public final class FleetLoop {
         this.priorityClasses = priorityClasses;
         this.moves = new MoveJournal(move -> listener.moved(this.pool.name(), move));
         this.startedAt = clock.millis();
+        assumeCapacity();
         publish(startedAt);
     }
 
@@ -326,6 +328,7 @@ public final class FleetLoop {
                     starts.succeeded();
                 }
                 pool = definition;
+                assumeCapacity();
             }
             case FleetEvent.PoolRemoved(CompletableFuture<Void> done) -> remove(done, now);
             case FleetEvent.SessionWanted e -> want(e, now);
@@ -734,7 +737,38 @@ public final class FleetLoop {
         w.latency.add(now, c.getLatencyS());
         SessionEntry s = sessions.get(c.getSessionUid());
         boolean here = s != null && w.name.equals(s.worker);
-        lateness.chunk(here ? s : null, c.getLate(), w.hello.getChunkIntervalS());
+        boolean waited = lateness.chunk(here ? s : null, c.getLate(), w.hello.getChunkIntervalS());
+        // A wait, a command or a move shows in a latency and is not the load's doing.
+        if (here && !waited && !s.busy()) {
+            capacities.measured(w, w.serves, c.getLatencyS(), carriedMillis());
+        }
+    }
+
+    /** The latency that a worker must keep to carry its sessions for good. */
+    private double carriedMillis() {
+        double interval = pool.settings().latencyTargetMillis();
+        for (WorkerEntry w : workers.values()) {
+            if (w.hello.getChunkIntervalS() > 0) {
+                return Math.min(interval, w.hello.getChunkIntervalS() * 1000);
+            }
+        }
+        return interval;
+    }
+
+    /** A hint is an order; without one what is assumed gives way to what is measured. */
+    private void assumeCapacity() {
+        boolean order = pool.spec() == null || pool.spec().scaling().capacityHint() != null;
+        capacities.assume(pool.settings().capacity(), order);
+    }
+
+    private void reviewCapacities(long now) {
+        for (Capacities.Change c : capacities.review(workers.values(), now, carriedMillis())) {
+            String sentence =
+                    "sessions per worker with GPU %s: %d, before: %d, where a chunk took %.2f s"
+                            .formatted(c.gpu(), c.now(), c.before(), c.secondsBefore());
+            LOG.infof("pool %s: %s", pool.name(), sentence);
+            happened(null, false, "CapacityMeasured", sentence);
+        }
     }
 
     private void finish(SessionEntry s, SessionView.Phase phase, String message, long now) {
@@ -1012,6 +1046,16 @@ public final class FleetLoop {
             // is heard or given up.
             s.frozen = s.frozen && silent && s.worker == null;
         }
+        reviewCapacities(now);
+        for (WorkerEntry w : workers.values()) {
+            capacities.carries(
+                    w,
+                    sessions.values().stream()
+                            .filter(s -> w.name.equals(s.worker))
+                            .filter(s -> s.demands() && !s.unserved())
+                            .mapToDouble(s -> classOf(s, pool.settings().capacity()).weight())
+                            .sum());
+        }
         LOG.infof(
                 "pool %s: leads with term %d after %.1f s; workers: %d, sessions: %d%s",
                 pool.name(),
@@ -1033,6 +1077,7 @@ public final class FleetLoop {
         }
         empty(now);
         replaceOld(now);
+        reviewCapacities(now);
         FleetSnapshot snapshot = snapshot(now);
         lateness.pass(sessions.values(), now, snapshot.pool().latencyTargetMillis());
         Plan next = deciding.decide(pool, snapshot, lateness.dueSeconds(), lateness.lateSeconds());
@@ -1128,6 +1173,7 @@ public final class FleetLoop {
             }
         }
         for (WorkerEntry w : workers.values()) {
+            w.serves = 0;
             boolean empty = !held.containsKey(w.name);
             w.emptySince = empty ? (w.emptySince == 0 ? now : w.emptySince) : 0;
             if (w.stopping) {
@@ -1154,7 +1200,7 @@ public final class FleetLoop {
                             w.emptySince,
                             0,
                             w.node,
-                            0));
+                            capacities.capacity(w)));
         }
         List<SessionSnapshot> known = new ArrayList<>();
         for (SessionEntry s : sessions.values()) {
@@ -1176,8 +1222,11 @@ public final class FleetLoop {
                 }
                 continue;
             }
-            SessionClass itsClass =
-                    SessionClass.of(pool, settingsNow.capacity(), s.spec(), priorityClasses);
+            SessionClass itsClass = classOf(s, settingsNow.capacity());
+            WorkerEntry at = s.unserved() || !s.demands() ? null : workers.get(s.worker);
+            if (at != null) {
+                at.serves += itsClass.weight();
+            }
             known.add(
                     new SessionSnapshot(
                             s.uid,
@@ -1194,9 +1243,15 @@ public final class FleetLoop {
         return new FleetSnapshot(now, settingsNow, seen, known, DemandHistory.none());
     }
 
+    private SessionClass classOf(SessionEntry s, int capacity) {
+        return SessionClass.of(pool, capacity, s.spec(), priorityClasses);
+    }
+
     /** The pool's settings, with what workers have told since. */
     private PoolSettings poolSettings() {
-        PoolSettings p = Floors.at(pool.settings(), pool.spec(), clock.instant());
+        PoolSettings p =
+                Floors.at(pool.settings(), pool.spec(), clock.instant())
+                        .withCapacity(capacities.capacity(), capacities.profile(carriedMillis()));
         if (pool.paidByNode()) {
             p = p.withWorkersPerNode(workersPerNode(p.maxWorkers()));
         }
@@ -1938,6 +1993,8 @@ public final class FleetLoop {
                         publishedLatency,
                         Set.copyOf(controls),
                         problem(),
+                        capacities.capacity(),
+                        capacities.views(workers.values(), carriedMillis()),
                         deciding.shadow().wanted(),
                         deciding.shadow().differs(),
                         moves.views());

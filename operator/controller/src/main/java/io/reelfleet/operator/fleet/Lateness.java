@@ -60,16 +60,19 @@ final class Lateness {
      *
      * @param s whose it is; null when nobody knows it any longer
      * @param seconds of video in it
+     * @return whether its session had waited for it
      */
-    void chunk(SessionEntry s, boolean isLate, double seconds) {
+    boolean chunk(SessionEntry s, boolean isLate, double seconds) {
         due += seconds;
         double counted = 0;
-        if (s != null && s.owedSince != 0 && !s.unserved()) {
+        boolean waitedFor = s != null && s.owedSince != 0 && !s.unserved();
+        if (waitedFor) {
             boolean excused = s.owedSince < firstReady;
             counted = excused ? seconds : s.owedLate;
             s.owedSince = 0;
         }
         late += isLate ? Math.max(0, seconds - counted) : 0;
+        return waitedFor;
     }
 
     /** Session-seconds that were wanted. */

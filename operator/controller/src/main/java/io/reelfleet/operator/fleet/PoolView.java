@@ -19,6 +19,8 @@ import java.util.Set;
  * @param latency over the last minute
  * @param controls the kinds of control the model understands; empty while no worker has said so
  * @param problem the worst that is known against the pool; null when there is nothing
+ * @param capacity most ordinary sessions an ordinary worker of the pool is given at once
+ * @param gpus by type
  * @param shadowWanted workers that the shadow policy wants; -1 without one
  * @param shadowDiffers decisions of which the shadow policy would have made another plan
  * @param moves the last ones, from the oldest to the newest
@@ -36,6 +38,8 @@ public record PoolView(
         Latency latency,
         Set<String> controls,
         Problem problem,
+        int capacity,
+        List<GpuView> gpus,
         int shadowWanted,
         long shadowDiffers,
         List<MoveView> moves) {

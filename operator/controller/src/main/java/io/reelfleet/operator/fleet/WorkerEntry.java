@@ -80,6 +80,9 @@ final class WorkerEntry {
 
     final LatencyWindow latency = new LatencyWindow();
 
+    /** Ordinary sessions whose chunks it made, as of the last step. */
+    double serves;
+
     WorkerEntry(String name, long requestedAt, boolean found) {
         this.name = name;
         this.requestedAt = requestedAt;
@@ -124,6 +127,11 @@ final class WorkerEntry {
                             ? WorkerSnapshot.Phase.REQUESTED
                             : WorkerSnapshot.Phase.LOADING;
         };
+    }
+
+    /** The type of its GPU; empty while it has not said. */
+    String gpu() {
+        return hello.getDevice();
     }
 
     boolean failed() {

@@ -105,6 +105,17 @@ final class PoolStatus {
                         view.sessionsIn(SessionView.Phase.RUNNING),
                         view.sessionsIn(SessionView.Phase.SUSPENDED),
                         queued),
+                view.capacity() == 0 ? null : view.capacity(),
+                view.gpus().stream()
+                        .limit(GPUPoolStatus.MOST_GPU_TYPES)
+                        .map(
+                                g ->
+                                        new GPUPoolStatus.GpuType(
+                                                g.name(),
+                                                g.workers(),
+                                                g.capacity(),
+                                                g.latencyS() == 0 ? null : millis(g.latencyS())))
+                        .toList(),
                 worst,
                 new GPUPoolStatus.ChunkLatency(
                         millis(view.latency().p50()),

@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 final class SessionClassesTest {
     private static final String CLASSES =
             """
-            scaling: {maxGpus: 4}
+            scaling: {maxGpus: 4, capacityHint: 4}
             latency: {classes: [{name: hd, weight: 2}, {name: wall, weight: 9}, {name: paid, priority: 10}]}
             """;
 

@@ -47,6 +47,8 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
+import java.util.function.IntFunction;
+import java.util.function.ToDoubleBiFunction;
 
 /**
  * A whole pool in virtual time: workers that follow the protocol in memory, one thread, no waiting.
@@ -108,6 +110,7 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
         Instant endsBy;
 
         String image = TestFleet.this.image;
+        final String gpu = gpus.apply(workersMade++);
         String node = "";
 
         /** The provider does not show it yet. */
@@ -151,10 +154,18 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
                                     Hello.newBuilder()
                                             .setWorker(name)
                                             .setPool(POOL)
+                                            .setDevice(gpu)
                                             .addControls("prompt")
                                             .setChunkIntervalS(0.75))
                             .setPhase(phase)
                             .setMessage(message);
+            int serves =
+                    (int)
+                            sessions.values().stream()
+                                    .filter(h -> h.state == SessionState.SESSION_STATE_RUNNING)
+                                    .filter(h -> h.active)
+                                    .count();
+            double usual = latency.applyAsDouble(gpu, serves);
             sessions.forEach(
                     (uid, h) -> {
                         if (h.state == SessionState.SESSION_STATE_RUNNING && h.active) {
@@ -167,8 +178,8 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
                                     ChunkStat.newBuilder()
                                             .setSessionUid(uid)
                                             .setChunk(h.nextChunk)
-                                            .setLatencyS(waited + 0.5)
-                                            .setLate(waited + 0.5 > 0.75));
+                                            .setLatencyS(waited + usual)
+                                            .setLate(waited + usual > 0.75));
                             h.nextChunk++;
                             if (h.spec.getMaxChunks() > 0 && h.nextChunk >= h.spec.getMaxChunks()) {
                                 h.state = SessionState.SESSION_STATE_COMPLETED;
@@ -421,6 +432,14 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
     List<String> labels = new ArrayList<>();
 
     boolean deposed;
+
+    /** The type of the GPU of each worker, by the order in which they are made. */
+    IntFunction<String> gpus = made -> "";
+
+    /** Seconds that a chunk takes on a type of GPU where so many sessions are served. */
+    ToDoubleBiFunction<String, Integer> latency = (gpu, sessions) -> 0.5;
+
+    private int workersMade;
 
     /** The cluster's, by name. */
     final Map<String, Integer> priorityClasses = new LinkedHashMap<>();

@@ -163,6 +163,7 @@ public final class StubWorker implements AutoCloseable {
                                 .setWorker(name)
                                 .setProtocolVersion(1)
                                 .setModel("stub")
+                                .setDevice("stub GPU")
                                 .addControls("prompt")
                                 .setChunkIntervalS(0.75))
                 .setPhase(phase)
