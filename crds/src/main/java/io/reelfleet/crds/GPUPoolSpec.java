@@ -352,7 +352,12 @@ public record GPUPoolSpec(
     public record Budget(
             @Required @ValidationRule(value = Sentences.QUANTITY_RULE, message = Sentences.MONEY)
                     Quantity amount,
-            @Default("Day") Period period) {
+            @Default("Day") Period period,
+            @JsonPropertyDescription(
+                            "Pools of one namespace that name the same group share one budget; the smallest amount that one of them names holds.")
+                    @Size(max = 63)
+                    @ValidationRule(value = Sentences.NAME_RULE, message = Sentences.NAME)
+                    String group) {
         public Budget {
             period = period == null ? Period.DAY : period;
         }

@@ -175,6 +175,7 @@ public final class PoolRules {
         v.quantity(s.price(), "spec.scaling.price", Sentences.MONEY);
         if (s.budget() != null && v.present(s.budget().amount(), "spec.scaling.budget.amount")) {
             v.quantity(s.budget().amount(), "spec.scaling.budget.amount", Sentences.MONEY);
+            v.name(s.budget().group(), "spec.scaling.budget.group");
         }
         v.require(
                 s.budget() == null || s.price() != null,

@@ -238,6 +238,11 @@ record BadInput(String what, String yaml, String field, String sentence) {
                         "spec.scaling.budget",
                         Sentences.BUDGET_PRICE),
                 pool(
+                        "a budget's group whose name is none",
+                        "scaling: {maxGpus: 2, price: '1', budget: {amount: '5', group: The Studio}}",
+                        "spec.scaling.budget.group",
+                        Sentences.NAME),
+                pool(
                         "a price in words",
                         "scaling: {maxGpus: 2, price: cheap}",
                         "spec.scaling.price",

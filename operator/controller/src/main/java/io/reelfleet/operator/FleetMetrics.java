@@ -118,6 +118,12 @@ public class FleetMetrics {
         gauge(
                 fleets,
                 pool,
+                "reelfleet.budget.workers",
+                "Most workers that a budget shared with other pools leaves it now; -1 without one",
+                PoolView::budgetWorkers);
+        gauge(
+                fleets,
+                pool,
                 "reelfleet.shadow.workers.wanted",
                 "Workers that the shadow policy wants; -1 without one",
                 PoolView::shadowWanted);

@@ -20,6 +20,8 @@ import io.reelfleet.operator.fleet.Fleets;
 import io.reelfleet.operator.fleet.MoveView;
 import io.reelfleet.operator.fleet.PoolDefinition;
 import io.reelfleet.operator.fleet.SessionWish;
+import io.reelfleet.operator.fleet.Shared;
+import io.reelfleet.operator.fleet.SharedBudgets;
 import io.reelfleet.operator.kubernetes.ClusterListener;
 import io.reelfleet.operator.kubernetes.ClusterState;
 import io.reelfleet.operator.kubernetes.ConfigMapRegistry;
@@ -186,6 +188,7 @@ public class Operator implements FleetAccess {
         Optional<Path> records =
                 config.getOptionalValue("reelfleet.decisions.dir", String.class).map(Path::of);
         PriorityClasses priorities = new PriorityClasses(settings.priorityClasses());
+        Shared shared = new Shared(priorities, new SharedBudgets());
         fleets =
                 new Fleets(
                         (pool, term) ->
@@ -201,7 +204,7 @@ public class Operator implements FleetAccess {
                                         listener,
                                         term,
                                         this::deposed,
-                                        priorities));
+                                        shared));
         if (processes != null) {
             processes.follow(fleets::workersChanged);
         }

@@ -73,7 +73,13 @@ final class Drafting {
         }
         boolean limited =
                 pool.mode() != PoolSettings.Mode.MANUAL && target.unlimited() > pool.maxWorkers();
-        return new Plan(target.wanted(), limited, actions, Autoscaler.reason(fleet, target), wake);
+        return new Plan(
+                target.wanted(),
+                limited,
+                actions,
+                Autoscaler.reason(fleet, target),
+                wake,
+                Math.max(target.wanted(), target.unlimited()));
     }
 
     private void begin(Fleet on) {

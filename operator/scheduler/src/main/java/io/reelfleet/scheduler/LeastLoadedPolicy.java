@@ -117,7 +117,13 @@ public final class LeastLoadedPolicy implements Policy {
             }
             boolean limited =
                     pool.mode() != PoolSettings.Mode.MANUAL && needed(active) > pool.maxWorkers();
-            return new Plan(wanted, limited, actions, reason(active, wanted));
+            return new Plan(
+                    wanted,
+                    limited,
+                    actions,
+                    reason(active, wanted),
+                    0,
+                    limited ? needed(active) : wanted);
         }
 
         private double demand() {

@@ -17,6 +17,7 @@ import io.reelfleet.api.runtime.v1.UpdateRequest;
 import io.reelfleet.api.runtime.v1.WorkerPhase;
 import io.reelfleet.api.runtime.v1.WorkerReport;
 import io.reelfleet.api.session.v1.SessionState;
+import io.reelfleet.crds.GPUPoolSpec;
 import io.reelfleet.migration.protocol.Move;
 import io.reelfleet.migration.protocol.Outcome;
 import io.reelfleet.operator.fleet.SessionEntry.Verb;
@@ -50,7 +51,6 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
-import java.util.function.ToIntFunction;
 import org.jboss.logging.Logger;
 
 /**
@@ -105,7 +105,7 @@ public final class FleetLoop {
     private final FleetListener listener;
     private final long term;
     private final Runnable deposed;
-    private final ToIntFunction<String> priorityClasses;
+    private final Shared shared;
     private final LinkedBlockingQueue<FleetEvent> mailbox = new LinkedBlockingQueue<>();
 
     private PoolDefinition pool;
@@ -133,6 +133,8 @@ public final class FleetLoop {
     private long linkNumber;
     private String startProblem;
     private PoolView.Problem problem;
+    private int budgetWorkers = SharedBudgets.UNLIMITED;
+    private double demand;
     private Plan plan = new Plan(0, false, List.of(), "");
     private long chunks;
     private long late;
@@ -153,7 +155,7 @@ public final class FleetLoop {
      * @param commands runs what may block
      * @param randomName gives five characters
      * @param deposed is called when a worker follows a leader of a higher term
-     * @param priorityClasses the value of a PriorityClass by its name; never waits
+     * @param shared with the loops of other pools
      */
     public FleetLoop(
             PoolDefinition pool,
@@ -167,7 +169,7 @@ public final class FleetLoop {
             FleetListener listener,
             long term,
             Runnable deposed,
-            ToIntFunction<String> priorityClasses) {
+            Shared shared) {
         this.pool = pool;
         this.settings = settings;
         this.deciding = deciding;
@@ -179,10 +181,11 @@ public final class FleetLoop {
         this.listener = listener;
         this.term = term;
         this.deposed = deposed;
-        this.priorityClasses = priorityClasses;
+        this.shared = shared;
         this.moves = new MoveJournal(move -> listener.moved(this.pool.name(), move));
         this.startedAt = clock.millis();
         assumeCapacity();
+        shared.budgets().join(pool.name(), budgetGroup(), term);
         publish(startedAt);
     }
 
@@ -297,6 +300,7 @@ public final class FleetLoop {
         advance(now);
         publish(now);
         if (finished() && removal != null) {
+            shared.budgets().leave(pool.name(), term);
             removal.complete(null);
         }
         return any;
@@ -1092,7 +1096,18 @@ public final class FleetLoop {
                     "workers wanted: %d, before: %d (%s)"
                             .formatted(next.wantedWorkers(), plan.wantedWorkers(), next.reason()));
         }
-        plan = next;
+        plan =
+                next.limited() && budgetWorkers == snapshot.pool().maxWorkers()
+                        ? next.because(
+                                next.reason()
+                                        + ", which the budget of group "
+                                        + pool.spec().scaling().budget().group()
+                                        + " leaves it")
+                        : next;
+        demand = 0;
+        for (SessionSnapshot s : snapshot.sessions()) {
+            demand += s.demands() ? s.weight() : 0;
+        }
         for (Action action : next.actions()) {
             carryOut(action, now);
         }
@@ -1244,7 +1259,7 @@ public final class FleetLoop {
     }
 
     private SessionClass classOf(SessionEntry s, int capacity) {
-        return SessionClass.of(pool, capacity, s.spec(), priorityClasses);
+        return SessionClass.of(pool, capacity, s.spec(), shared.priorityClasses());
     }
 
     /** The pool's settings, with what workers have told since. */
@@ -1252,6 +1267,10 @@ public final class FleetLoop {
         PoolSettings p =
                 Floors.at(pool.settings(), pool.spec(), clock.instant())
                         .withCapacity(capacities.capacity(), capacities.profile(carriedMillis()));
+        budgetWorkers = shared.budgets().limit(pool.name(), claim(p), clock.millis());
+        if (budgetWorkers < p.maxWorkers()) {
+            p = p.withLimits(Math.min(p.minWorkers(), budgetWorkers), budgetWorkers);
+        }
         if (pool.paidByNode()) {
             p = p.withWorkersPerNode(workersPerNode(p.maxWorkers()));
         }
@@ -1260,6 +1279,33 @@ public final class FleetLoop {
             interval = Math.max(interval, w.hello.getChunkIntervalS());
         }
         return interval > 0 ? p.withChunkIntervalMillis(Math.round(interval * 1000)) : p;
+    }
+
+    /** What this pool asks of a budget that it shares. */
+    private SharedBudgets.Claim claim(PoolSettings p) {
+        String group = budgetGroup();
+        GPUPoolSpec.Scaling scaling = group.isEmpty() ? null : pool.spec().scaling();
+        boolean manual = p.mode() == PoolSettings.Mode.MANUAL;
+        return new SharedBudgets.Claim(
+                group,
+                scaling == null ? 0 : Floors.perHour(scaling.budget()),
+                manual ? p.manualWorkers() : p.minWorkers(),
+                manual ? p.manualWorkers() : Math.min(plan.unlimitedWorkers(), p.maxWorkers()),
+                demand,
+                p.capacity(),
+                scaling == null ? 0 : Floors.price(scaling),
+                workers.size());
+    }
+
+    /** The group whose budget it shares, in its namespace; empty for none. */
+    private String budgetGroup() {
+        GPUPoolSpec.Scaling scaling = pool.spec() == null ? null : pool.spec().scaling();
+        return scaling == null
+                        || scaling.budget() == null
+                        || scaling.budget().group() == null
+                        || scaling.price() == null
+                ? ""
+                : pool.namespace() + "/" + scaling.budget().group();
     }
 
     /** As many as the fullest node has, or fewer, so that whole nodes make up the maximum. */
@@ -1995,6 +2041,7 @@ public final class FleetLoop {
                         problem(),
                         capacities.capacity(),
                         capacities.views(workers.values(), carriedMillis()),
+                        budgetWorkers == SharedBudgets.UNLIMITED ? -1 : budgetWorkers,
                         deciding.shadow().wanted(),
                         deciding.shadow().differs(),
                         moves.views());

@@ -45,14 +45,25 @@ final class Floors {
         if (scaling.budget() == null || scaling.price() == null) {
             return Integer.MAX_VALUE;
         }
-        double price = scaling.price().getNumericalAmount().doubleValue();
+        double price = price(scaling);
+        return price <= 0
+                ? Integer.MAX_VALUE
+                : (int) Math.min(1e6, perHour(scaling.budget()) / price + 1e-9);
+    }
+
+    /** Of a worker for an hour. */
+    static double price(GPUPoolSpec.Scaling scaling) {
+        return scaling.price().getNumericalAmount().doubleValue();
+    }
+
+    /** What a budget allows in an hour. */
+    static double perHour(GPUPoolSpec.Budget budget) {
         double hours =
-                switch (scaling.budget().period()) {
+                switch (budget.period()) {
                     case HOUR -> 1;
                     case DAY -> HOURS_PER_DAY;
                     case MONTH -> HOURS_PER_DAY * DAYS_PER_MONTH;
                 };
-        double perHour = scaling.budget().amount().getNumericalAmount().doubleValue() / hours;
-        return price <= 0 ? Integer.MAX_VALUE : (int) Math.min(1e6, perHour / price + 1e-9);
+        return budget.amount().getNumericalAmount().doubleValue() / hours;
     }
 }

@@ -21,6 +21,8 @@ import java.util.Set;
  * @param problem the worst that is known against the pool; null when there is nothing
  * @param capacity most ordinary sessions an ordinary worker of the pool is given at once
  * @param gpus by type
+ * @param budgetWorkers most workers that a budget shared with other pools leaves it now; -1 without
+ *     one
  * @param shadowWanted workers that the shadow policy wants; -1 without one
  * @param shadowDiffers decisions of which the shadow policy would have made another plan
  * @param moves the last ones, from the oldest to the newest
@@ -40,6 +42,7 @@ public record PoolView(
         Problem problem,
         int capacity,
         List<GpuView> gpus,
+        int budgetWorkers,
         int shadowWanted,
         long shadowDiffers,
         List<MoveView> moves) {

@@ -458,6 +458,7 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
 
     private int names;
     private final Deciding deciding;
+    private final SharedBudgets budgets;
     FleetLoop loop;
     PoolDefinition pool;
 
@@ -470,8 +471,13 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
     }
 
     TestFleet(PoolDefinition pool, Deciding deciding) {
+        this(pool, deciding, new SharedBudgets());
+    }
+
+    TestFleet(PoolDefinition pool, Deciding deciding, SharedBudgets budgets) {
         this.pool = pool;
         this.deciding = deciding;
+        this.budgets = budgets;
         loop = newLoop(1);
     }
 
@@ -496,6 +502,11 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
 
     /** What the pool's resource says besides its model. */
     void spec(String lines) {
+        pool = withSpec(pool, lines);
+        loop.changed(pool);
+    }
+
+    static PoolDefinition withSpec(PoolDefinition pool, String lines) {
         GPUPool object =
                 (GPUPool)
                         Documents.read(
@@ -508,17 +519,15 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
                                         """
                                                 + lines.indent(2))
                                 .getFirst();
-        pool =
-                new PoolDefinition(
-                        pool.name(),
-                        pool.uid(),
-                        pool.generation(),
-                        pool.model(),
-                        pool.settings(),
-                        pool.workerSettings(),
-                        pool.allowedNamespaces(),
-                        object.getSpec());
-        loop.changed(pool);
+        return new PoolDefinition(
+                pool.name(),
+                pool.uid(),
+                pool.generation(),
+                pool.model(),
+                pool.settings(),
+                pool.workerSettings(),
+                pool.allowedNamespaces(),
+                object.getSpec());
     }
 
     FleetLoop newLoop(long term) {
@@ -542,7 +551,7 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
                 },
                 term,
                 () -> deposed = true,
-                name -> priorityClasses.getOrDefault(name, 0));
+                new Shared(name -> priorityClasses.getOrDefault(name, 0), budgets));
     }
 
     /** Another operator takes over: a new loop with the next term that knows these sessions. */
