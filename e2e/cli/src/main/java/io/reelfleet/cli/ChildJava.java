@@ -26,6 +26,10 @@ final class ChildJava {
                                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                                 "--enable-native-access=ALL-UNNAMED",
                                 "--sun-misc-unsafe-memory-access=allow",
+                                // The worker's logging does not start outside a worker, and would
+                                // say so on the terminal.
+                                "-Dslf4j.provider=org.slf4j.helpers.NOP_FallbackServiceProvider",
+                                "-Dslf4j.internal.verbosity=ERROR",
                                 "-cp",
                                 classPath,
                                 mainClass));

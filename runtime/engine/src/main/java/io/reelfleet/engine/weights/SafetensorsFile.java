@@ -6,7 +6,7 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
-import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.util.ByteBufferBackedInputStream;
@@ -56,12 +56,12 @@ public final class SafetensorsFile implements AutoCloseable {
                                     .streamReadConstraints(
                                             StreamReadConstraints.builder()
                                                     .maxNestingDepth(8)
-                                                    .maxNameLength(512)
+                                                    .maxNameLength(256)
                                                     .maxStringLength(1 << 20)
-                                                    .maxTokenCount(2_000_000)
+                                                    .maxTokenCount(1_000_000)
                                                     .build())
                                     .build())
-                    .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+                    .enable(DeserializationFeature.FAIL_ON_READING_DUP_TREE_KEY)
                     .build();
 
     private final Path path;
@@ -156,7 +156,10 @@ public final class SafetensorsFile implements AutoCloseable {
             if (name.equals("__metadata__")) {
                 parser.skipChildren();
             } else {
-                entries.put(name, entry(path, name, JSON.readTree(parser), start, available));
+                TensorEntry entry = entry(path, name, JSON.readTree(parser), start, available);
+                if (entries.put(name, entry) != null) {
+                    throw new ModelException(path + " names tensor " + name + " twice");
+                }
             }
         }
         if (parser.nextToken() != null) {
@@ -207,6 +210,8 @@ public final class SafetensorsFile implements AutoCloseable {
         }
         List<Long> shape = new ArrayList<>();
         long length = type.bytes();
+        // The sizes but those of zero: LibTorch's strides are products of them.
+        long strides = type.bytes();
         for (JsonNode size : shapeNode) {
             if (!size.isIntegralNumber() || !size.canConvertToLong() || size.asLong() < 0) {
                 throw new ModelException(what + " has the size " + size + " in its shape");
@@ -214,6 +219,7 @@ public final class SafetensorsFile implements AutoCloseable {
             shape.add(size.asLong());
             try {
                 length = Math.multiplyExact(length, size.asLong());
+                strides = Math.multiplyExact(strides, Math.max(1, size.asLong()));
             } catch (ArithmeticException e) {
                 throw new ModelException(what + " has a shape that overflows: " + shapeNode, e);
             }

@@ -12,10 +12,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import net.jqwik.api.ForAll;
-import net.jqwik.api.Property;
-import net.jqwik.api.constraints.IntRange;
-import net.jqwik.api.constraints.Size;
 import org.bytedeco.javacpp.PointerScope;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -84,7 +80,7 @@ class SafetensorsFileTest {
                 "{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,8]}} | 8 | needs a shape",
                 "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}} | 12 | tensor b overlaps",
                 "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}} | 8 | leaves a gap",
-                "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}} | 4 | not JSON",
+                "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}} | 4 | names tensor a twice",
                 "[1,2] | 0 | not a JSON object",
                 "{\"a\": | 0 | not JSON"
             })
@@ -99,46 +95,5 @@ class SafetensorsFileTest {
         assertRefused(write(-1, new byte[10], 0), "not a safetensors file");
         assertRefused(Files.write(folder.resolve("short"), new byte[3]), "truncated");
         assertRefused(folder.resolve("none.safetensors"), "is missing");
-    }
-
-    @Property(tries = 300)
-    void neverFailsOtherThanByASentence(
-            @ForAll @Size(max = 200) byte[] noise, @ForAll @IntRange(max = 250) int length)
-            throws Exception {
-        folder = Files.createTempDirectory("fuzz");
-        Path file = write(length, noise, 0);
-        try {
-            SafetensorsFile.open(file).close();
-        } catch (ModelException e) {
-            assertThat(e).hasMessageContaining(file.toString());
-        } finally {
-            Files.delete(file);
-            Files.delete(folder);
-        }
-    }
-
-    @Property(tries = 300)
-    void survivesAnyFlippedByteOfItsHeader(@ForAll @IntRange(max = 199) int at, @ForAll byte value)
-            throws Exception {
-        folder = Files.createTempDirectory("fuzz");
-        Path file = folder.resolve("flipped.safetensors");
-        SafetensorsWriter.write(
-                file,
-                List.of(
-                        new SafetensorsWriter.Named("a", new long[] {2, 2}, new float[4]),
-                        new SafetensorsWriter.Named("b", new long[] {4}, new float[4])),
-                DType.F32);
-        byte[] bytes = Files.readAllBytes(file);
-        bytes[at % bytes.length] = value;
-        Files.write(file, bytes);
-        try (PointerScope _ = new PointerScope();
-                SafetensorsFile open = SafetensorsFile.open(file)) {
-            open.entries().values().forEach(open::read);
-        } catch (ModelException e) {
-            assertThat(e).hasMessageContaining(file.toString());
-        } finally {
-            Files.delete(file);
-            Files.delete(folder);
-        }
     }
 }

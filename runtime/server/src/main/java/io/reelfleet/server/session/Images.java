@@ -16,6 +16,7 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Base64;
 import java.util.HexFormat;
 import java.util.Iterator;
@@ -178,7 +179,14 @@ public record Images(List<String> allowed) {
                                                     width,
                                                     height));
                         }
-                        return frame(reader.read(0));
+                        // JPEGs that end early or are damaged inside are filled up with grey.
+                        List<String> damage = new ArrayList<>();
+                        reader.addIIOReadWarningListener((_, warning) -> damage.add(warning));
+                        BufferedImage image = reader.read(0);
+                        if (!damage.isEmpty()) {
+                            throw invalid("it is damaged: %s".formatted(damage.getFirst()));
+                        }
+                        return frame(image);
                     }
                 } finally {
                     reader.dispose();
@@ -187,7 +195,12 @@ public record Images(List<String> allowed) {
         } catch (Refusal e) {
             throw e;
         } catch (IOException | RuntimeException e) {
-            throw invalid("it cannot be decoded: %s".formatted(e.getMessage()));
+            throw invalid(
+                    "it cannot be decoded: %s"
+                            .formatted(
+                                    e.getMessage() == null
+                                            ? e.getClass().getSimpleName()
+                                            : e.getMessage().lines().findFirst().orElse("")));
         }
         throw invalid("it is neither PNG nor JPEG: save it as one of them");
     }
