@@ -35,7 +35,16 @@ class DemoE2E {
     @Test
     void endsByItselfWithASummaryThatAgreesWithTheVideosAndLeavesNoProcess() throws Exception {
         Path out = folder.resolve("an out folder");
-        demo = start("--seconds", "24", "--workers", "2", "--no-open", "--out", out.toString());
+        demo =
+                start(
+                        "demo",
+                        "--seconds",
+                        "24",
+                        "--workers",
+                        "2",
+                        "--no-open",
+                        "--out",
+                        out.toString());
 
         assertThat(demo.waitFor(LIMIT.toSeconds(), TimeUnit.SECONDS)).as(terminal()).isTrue();
 
@@ -67,12 +76,51 @@ class DemoE2E {
                 .contains("<svg", "data:image/png;base64,", "videos/");
         assertThat(out.resolve("latency.png")).isNotEmptyFile();
         nothingIsLeft(out);
+        itsDecisionsReadBack(summary);
+    }
+
+    /** What the operator recorded, beside what another policy would have done with the same. */
+    private void itsDecisionsReadBack(JsonNode summary) throws Exception {
+        Path record = folder.resolve("decisions/decisions-default-shapes.csv");
+        Path out = folder.resolve("replayed");
+        Process replay =
+                start(
+                        "replay",
+                        "--trace",
+                        record.toString(),
+                        "--policy",
+                        "least-loaded+static-peak",
+                        "--out",
+                        out.toString());
+        assertThat(replay.waitFor(LIMIT.toSeconds(), TimeUnit.SECONDS)).as(terminal()).isTrue();
+        assertThat(replay.exitValue()).as(terminal()).isZero();
+        JsonNode policies =
+                new ObjectMapper().readTree(out.resolve("results.json").toFile()).path("policies");
+        assertThat(policies.findValuesAsText("name"))
+                .containsExactlyInAnyOrder("production+recorded", "least-loaded+static-peak");
+        JsonNode production =
+                policies.get(0).path("name").asText().equals("production+recorded")
+                        ? policies.get(0)
+                        : policies.get(1);
+        // The record ends with its last change, the demo a little later.
+        double workerSeconds = summary.path("worker_seconds").asDouble();
+        assertThat(production.path("gpu_s").asDouble())
+                .isBetween(0.7 * workerSeconds, 1.02 * workerSeconds);
     }
 
     @Test
     void ctrlCEndsItInOrderAndStillWritesTheReport() throws Exception {
         Path out = folder.resolve("out");
-        demo = start("--seconds", "600", "--workers", "2", "--no-open", "--out", out.toString());
+        demo =
+                start(
+                        "demo",
+                        "--seconds",
+                        "600",
+                        "--workers",
+                        "2",
+                        "--no-open",
+                        "--out",
+                        out.toString());
         await(() -> terminal().contains(" s: sessions ") && !terminal().contains("failed"));
         await(() -> hasAChunk(out));
 
@@ -184,8 +232,7 @@ class DemoE2E {
                                 "--sun-misc-unsafe-memory-access=allow",
                                 "-cp",
                                 cli.resolve("classes") + ":" + cli.resolve("lib") + "/*",
-                                "io.reelfleet.cli.Reelfleet",
-                                "demo"));
+                                "io.reelfleet.cli.Reelfleet"));
         command.addAll(List.of(arguments));
         if (Files.isExecutable(Path.of("/usr/bin/env"))
                 && System.getProperty("os.name").equals("Linux")) {
@@ -195,6 +242,8 @@ class DemoE2E {
         ProcessBuilder builder = new ProcessBuilder(command);
         builder.environment().put("REELFLEET_CHECKOUT", root.toString());
         builder.environment().put("REELFLEET_HOME", folder.resolve("home").toString());
+        builder.environment()
+                .put("REELFLEET_DECISIONS_DIR", folder.resolve("decisions").toString());
         return builder.redirectErrorStream(true)
                 .redirectOutput(folder.resolve("terminal").toFile())
                 .redirectInput(Path.of("/dev/null").toFile())

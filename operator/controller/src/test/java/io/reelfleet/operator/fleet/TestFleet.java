@@ -156,7 +156,7 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
                                             .setPool(POOL)
                                             .setDevice(gpu)
                                             .addControls("prompt")
-                                            .setChunkIntervalS(0.75))
+                                            .setChunkIntervalS(chunkSeconds))
                             .setPhase(phase)
                             .setMessage(message);
             int serves =
@@ -179,7 +179,7 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
                                             .setSessionUid(uid)
                                             .setChunk(h.nextChunk)
                                             .setLatencyS(waited + usual)
-                                            .setLate(waited + usual > 0.75));
+                                            .setLate(waited + usual > chunkSeconds));
                             h.nextChunk++;
                             if (h.spec.getMaxChunks() > 0 && h.nextChunk >= h.spec.getMaxChunks()) {
                                 h.state = SessionState.SESSION_STATE_COMPLETED;
@@ -438,6 +438,9 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
 
     /** Seconds that a chunk takes on a type of GPU where so many sessions are served. */
     ToDoubleBiFunction<String, Integer> latency = (gpu, sessions) -> 0.5;
+
+    /** Of video in a chunk; a later one is late. A worker makes two chunks a second. */
+    double chunkSeconds = 0.75;
 
     private int workersMade;
 
