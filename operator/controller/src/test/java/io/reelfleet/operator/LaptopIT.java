@@ -46,7 +46,7 @@ final class LaptopIT {
                 spec:
                   model: {name: stub, uri: "builtin:shapes"}
                   runtime: {device: Cpu}
-                  scaling: {minGpus: 1, maxGpus: 2, capacityHint: 2}
+                  scaling: {minGpus: 1, maxGpus: 2, capacityHint: 2, startupHint: 3s}
                 """);
         settings = new LinkedHashMap<>();
         settings.put("reelfleet.kubernetes", "false");

@@ -211,7 +211,7 @@ final class LeadershipIT {
                                         spec:
                                           model: {name: stub, uri: "builtin:shapes"}
                                           runtime: {device: Cpu}
-                                          scaling: {minGpus: 1, maxGpus: 2, capacityHint: 4}
+                                          scaling: {minGpus: 1, maxGpus: 1, capacityHint: 4}
                                         """)
                                 .getFirst())
                 .create();

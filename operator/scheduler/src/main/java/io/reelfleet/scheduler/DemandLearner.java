@@ -173,7 +173,8 @@ final class DemandLearner implements Learner {
 
     /**
      * Workers for a start from nothing. Until a start-up time has passed nobody knows the level the
-     * load is rising to: it is taken to go on rising as it has since the start.
+     * load is rising to: it is taken to go on rising as it has since the first session came, which
+     * alone says nothing of how many will follow; until all are gone again.
      */
     private int cold(double now) {
         if (Double.isNaN(coldSince) || now - coldSince >= 2 * startUp) {
@@ -181,8 +182,11 @@ final class DemandLearner implements Learner {
         }
         double since = now - coldSince;
         if (since < startUp) {
-            double forecast = demand * (1 + startUp / (since + COLD_SECONDS));
-            coldWorkers = Math.max(coldWorkers, (int) Math.ceil(forecast / capacity));
+            double more = Math.max(0, demand - 1) * startUp / (since + COLD_SECONDS);
+            coldWorkers = Math.max(coldWorkers, (int) Math.ceil((demand + more) / capacity));
+        }
+        if (demand == 0) {
+            coldWorkers = 0;
         }
         return coldWorkers;
     }

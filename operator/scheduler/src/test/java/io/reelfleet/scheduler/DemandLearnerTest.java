@@ -177,6 +177,24 @@ class DemandLearnerTest {
     }
 
     @Test
+    void oneSessionSaysNothingOfHowManyWillFollow() {
+        DemandLearner learner = new DemandLearner(pool(0.01));
+        assertThat(learner.observe(0, 1, 0, 0).wantedWorkers()).isEqualTo(1);
+        assertThat(learner.observe(4_000, 1, 4, 4).wantedWorkers()).isEqualTo(1);
+    }
+
+    @Test
+    void growthIsNotExtrapolatedWhenAllHaveGone() {
+        DemandLearner learner = new DemandLearner(pool(0.01));
+        learner.observe(0, 10, 0, 0);
+        learner.observe(5_000, 20, 75, 75);
+        learner.observe(6_000, 0, 95, 95);
+        assertThat(learner.observe(6_000 + (long) (START_UP * 1000), 0, 95, 95).wantedWorkers())
+                .as("a rule may keep one for who comes next")
+                .isLessThanOrEqualTo(1);
+    }
+
+    @Test
     void equalObservationsGiveEqualOutlooks() {
         TreeMap<Long, Integer> load = poisson(5, 500, 7);
         DemandLearner one = new DemandLearner(pool(0.01));
