@@ -1,5 +1,6 @@
 package io.reelfleet.cli;
 
+import com.sun.management.ThreadMXBean;
 import io.reelfleet.scheduler.Action;
 import io.reelfleet.scheduler.Fleet;
 import io.reelfleet.scheduler.FleetSnapshot;
@@ -8,7 +9,6 @@ import io.reelfleet.scheduler.Plan;
 import io.reelfleet.scheduler.PoolSettings;
 import java.io.PrintWriter;
 import java.lang.management.ManagementFactory;
-import java.lang.management.ThreadMXBean;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -27,7 +27,11 @@ final class DecideBench implements Bench {
     private static final int REPLANS = 30;
     private static final double REPLAN_GOAL_MILLIS = 50;
 
-    private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
+    /** A decision that changes nothing leaves a plan and what was learned, and no more. */
+    private static final double GARBAGE_GOAL_BYTES = 1_024;
+
+    private static final ThreadMXBean THREADS =
+            ManagementFactory.getPlatformMXBean(ThreadMXBean.class);
 
     /** The paper's figures (arXiv 2606.19271), milliseconds, by workers. */
     private static final double[][] PAPER_MILLIS = {
@@ -47,15 +51,28 @@ final class DecideBench implements Bench {
     @Override
     public List<Figure> run(Path out, PrintWriter progress) {
         List<Figure> figures = new ArrayList<>();
+        List<Figure> garbage = new ArrayList<>();
         for (double[] point : PAPER_MILLIS) {
             int workers = (int) point[0];
             progress.println("  " + workers + " workers");
             progress.flush();
-            double[] micros = measure(workers);
+            Measured measured = measure(workers);
+            double[] micros = measured.micros();
             Arrays.sort(micros);
             figures.add(figure("p50", 0.5, micros, workers, point[1]));
             figures.add(figure("p99", 0.99, micros, workers, point[1]));
+            if (measured.bytes() >= 0) {
+                garbage.add(
+                        new Figure(
+                                "decision_garbage_bytes_" + workers + "_workers",
+                                "memory allocated per decision, " + workers + " workers",
+                                measured.bytes(),
+                                "bytes",
+                                GARBAGE_GOAL_BYTES,
+                                "goal"));
+            }
         }
+        figures.addAll(garbage);
         for (double[] point : PAPER_MILLIS) {
             int workers = (int) point[0];
             double[] micros = replan(workers);
@@ -130,7 +147,13 @@ final class DecideBench implements Bench {
                 0);
     }
 
-    private static double[] measure(int workers) {
+    /**
+     * @param micros of each decision
+     * @param bytes allocated per decision, the mean; -1 where the JVM cannot say
+     */
+    private record Measured(double[] micros, double bytes) {}
+
+    private static Measured measure(int workers) {
         MigrationAwarePolicy policy = new MigrationAwarePolicy();
         PoolSettings pool = pool(workers);
         Fleet fleet = new Fleet(pool, policy.learner(pool));
@@ -146,6 +169,8 @@ final class DecideBench implements Bench {
         }
         Random random = new Random(1);
         double[] micros = new double[MEASURED];
+        long allocated = 0;
+        boolean counted = THREADS.isThreadAllocatedMemorySupported();
         long now = 0;
         for (int i = 0; i < WARM_UP + MEASURED; i++) {
             int one = s[random.nextInt(s.length)];
@@ -155,16 +180,19 @@ final class DecideBench implements Bench {
             } else {
                 fleet.activate(one);
             }
+            long before = counted ? THREADS.getCurrentThreadAllocatedBytes() : 0;
             long from = processorNanos();
             fleet.observe();
             Plan plan = policy.decide(fleet);
             long took = processorNanos() - from;
+            long bytes = counted ? THREADS.getCurrentThreadAllocatedBytes() - before : 0;
             carryOut(fleet, plan);
             if (i >= WARM_UP) {
                 micros[i - WARM_UP] = took / 1e3;
+                allocated += bytes;
             }
         }
-        return micros;
+        return new Measured(micros, counted ? allocated / (double) MEASURED : -1);
     }
 
     /** What concerns sessions; the workers stay as they are. */

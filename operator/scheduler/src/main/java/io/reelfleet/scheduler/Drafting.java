@@ -57,6 +57,7 @@ final class Drafting {
 
     private int turns;
     private int lowest;
+    private final Reasons reasons = new Reasons();
 
     Plan plan(Fleet on) {
         begin(on);
@@ -77,7 +78,7 @@ final class Drafting {
                 target.wanted(),
                 limited,
                 actions,
-                Autoscaler.reason(fleet, target),
+                reasons.of(fleet, target),
                 wake,
                 Math.max(target.wanted(), target.unlimited()));
     }
