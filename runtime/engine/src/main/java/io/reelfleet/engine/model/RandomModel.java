@@ -32,6 +32,7 @@ import java.util.random.RandomGeneratorFactory;
  * @param steps denoising steps
  * @param shards files that the transformer's weights are spread over
  * @param type element type of the files
+ * @param inner the rest
  */
 public record RandomModel(
         int layers,
@@ -48,18 +49,82 @@ public record RandomModel(
         int sinkFrames,
         int steps,
         int shards,
-        DType type) {
-    private static final int FREQ_DIM = 32;
-    private static final int LATENT_CHANNELS = 16;
-    private static final int TEXT_LAYERS = 2;
-    private static final int TEXT_HEADS = 2;
-    private static final int TEXT_HEAD_DIM = 8;
-    private static final int TEXT_LEN = 16;
-    private static final int[] DIM_MULT = {1, 2, 4, 4};
+        DType type,
+        Inner inner) {
+    /**
+     * Sizes that need not vary but in tests of other sizes.
+     *
+     * @param freqDim channels of the timestep's sinusoids
+     * @param latentChannels channels of the latents
+     * @param dimMult channels of each level of the VAE, in multiples of its base, from full
+     *     resolution down
+     * @param temporalDown whether each of the encoder's downsamplings halves the frames too; two of
+     *     three do
+     * @param textLayers blocks of the text encoder
+     * @param textHeads its attention heads
+     * @param textHeadDim channels of such a head
+     * @param textLen tokens of a prompt
+     * @param buckets of relative distances between tokens
+     */
+    public record Inner(
+            int freqDim,
+            int latentChannels,
+            List<Integer> dimMult,
+            List<Boolean> temporalDown,
+            int textLayers,
+            int textHeads,
+            int textHeadDim,
+            int textLen,
+            int buckets) {
+        private static final Inner USUAL =
+                new Inner(32, 16, List.of(1, 2, 4, 4), List.of(false, true, true), 2, 2, 8, 16, 32);
+
+        public Inner {
+            dimMult = List.copyOf(dimMult);
+            temporalDown = List.copyOf(temporalDown);
+        }
+    }
+
     private static final String[] WORDS = {
         "a", "the", "red", "green", "blue", "ball", "square", "moves", "left", "right", "on", "grey"
     };
     private static final JsonMapper JSON = JsonMapper.builder().build();
+
+    /** With the usual inner sizes. */
+    public RandomModel(
+            int layers,
+            int heads,
+            int headDim,
+            int ffnDim,
+            int textDim,
+            int vaeBase,
+            int resBlocks,
+            int width,
+            int height,
+            int framesPerChunk,
+            int windowFrames,
+            int sinkFrames,
+            int steps,
+            int shards,
+            DType type) {
+        this(
+                layers,
+                heads,
+                headDim,
+                ffnDim,
+                textDim,
+                vaeBase,
+                resBlocks,
+                width,
+                height,
+                framesPerChunk,
+                windowFrames,
+                sinkFrames,
+                steps,
+                shards,
+                type,
+                Inner.USUAL);
+    }
 
     /**
      * The smallest that still has every part: 32 x 32 pixels, two layers, a window of three chunks.
@@ -85,7 +150,8 @@ public record RandomModel(
                 sinkFrames,
                 steps,
                 shards,
-                other);
+                other,
+                inner);
     }
 
     /** Writes the folder; the same {@code seed} gives the same weights. */
@@ -159,8 +225,8 @@ public record RandomModel(
                         .put("frames_per_chunk", framesPerChunk)
                         .put("window_frames", windowFrames)
                         .put("sink_frames", sinkFrames)
-                        .put("text_len", TEXT_LEN)
-                        .put("max_prompt_tokens", TEXT_LEN);
+                        .put("text_len", inner.textLen())
+                        .put("max_prompt_tokens", inner.textLen());
         var timesteps = node.putArray("timesteps");
         var sigmas = node.putArray("sigmas");
         for (int i = 0; i < steps; i++) {
@@ -221,11 +287,11 @@ public record RandomModel(
                         .put("cross_attn_norm", true)
                         .put("eps", 1e-6)
                         .put("ffn_dim", ffnDim)
-                        .put("freq_dim", FREQ_DIM)
-                        .put("in_channels", LATENT_CHANNELS)
+                        .put("freq_dim", inner.freqDim())
+                        .put("in_channels", inner.latentChannels())
                         .put("num_attention_heads", heads)
                         .put("num_layers", layers)
-                        .put("out_channels", LATENT_CHANNELS)
+                        .put("out_channels", inner.latentChannels())
                         .put("qk_norm", "rms_norm_across_heads")
                         .put("text_dim", textDim);
         node.putNull("image_dim").putNull("added_kv_proj_dim");
@@ -239,15 +305,16 @@ public record RandomModel(
                         .put("_class_name", "AutoencoderKLWan")
                         .put("base_dim", vaeBase)
                         .put("num_res_blocks", resBlocks)
-                        .put("z_dim", LATENT_CHANNELS);
+                        .put("z_dim", inner.latentChannels());
         var mult = node.putArray("dim_mult");
-        for (int each : DIM_MULT) {
+        for (int each : inner.dimMult()) {
             mult.add(each);
         }
-        node.putArray("temperal_downsample").add(false).add(true).add(true);
+        var flags = node.putArray("temperal_downsample");
+        inner.temporalDown().forEach(flags::add);
         var mean = node.putArray("latents_mean");
         var std = node.putArray("latents_std");
-        for (int i = 0; i < LATENT_CHANNELS; i++) {
+        for (int i = 0; i < inner.latentChannels(); i++) {
             mean.add(0.0);
             std.add(1.0);
         }
@@ -258,14 +325,14 @@ public record RandomModel(
         return JSON.createObjectNode()
                 .put("model_type", "umt5")
                 .put("d_ff", 2 * textDim)
-                .put("d_kv", TEXT_HEAD_DIM)
+                .put("d_kv", inner.textHeadDim())
                 .put("d_model", textDim)
                 .put("feed_forward_proj", "gated-gelu")
                 .put("layer_norm_epsilon", 1e-6)
-                .put("num_heads", TEXT_HEADS)
-                .put("num_layers", TEXT_LAYERS)
+                .put("num_heads", inner.textHeads())
+                .put("num_layers", inner.textLayers())
                 .put("relative_attention_max_distance", 128)
-                .put("relative_attention_num_buckets", 32)
+                .put("relative_attention_num_buckets", inner.buckets())
                 .put("vocab_size", 3 + WORDS.length);
     }
 
@@ -313,8 +380,8 @@ public record RandomModel(
 
         List<Named> transformer() {
             long dim = (long) heads * headDim;
-            conv("patch_embedding", dim, LATENT_CHANNELS, 1, 2, 2);
-            linear("condition_embedder.time_embedder.linear_1", FREQ_DIM, dim);
+            conv("patch_embedding", dim, inner.latentChannels(), 1, 2, 2);
+            linear("condition_embedder.time_embedder.linear_1", inner.freqDim(), dim);
             linear("condition_embedder.time_embedder.linear_2", dim, dim);
             linear("condition_embedder.time_proj", dim, 6 * dim);
             linear("condition_embedder.text_embedder.linear_1", textDim, dim);
@@ -334,7 +401,7 @@ public record RandomModel(
                 linear(block + "ffn.net.2", ffnDim, dim);
                 add(block + "scale_shift_table", 0, 0.3, 1, 6, dim);
             }
-            linear("proj_out", dim, 4L * LATENT_CHANNELS);
+            linear("proj_out", dim, 4L * inner.latentChannels());
             add("scale_shift_table", 0, 0.3, 1, 2, dim);
             return tensors;
         }
@@ -344,7 +411,7 @@ public record RandomModel(
             long in = vaeBase;
             int block = 0;
             for (int level = 0; level < 4; level++) {
-                long out = (long) vaeBase * DIM_MULT[level];
+                long out = (long) vaeBase * inner.dimMult().get(level);
                 for (int i = 0; i < resBlocks; i++) {
                     residual("encoder.down_blocks." + block++, in, out);
                     in = out;
@@ -352,15 +419,15 @@ public record RandomModel(
                 if (level < 3) {
                     String down = "encoder.down_blocks." + block++;
                     conv(down + ".resample.1", out, out, 3, 3);
-                    if (level > 0) {
+                    if (inner.temporalDown().get(level)) {
                         conv(down + ".time_conv", out, out, 3, 1, 1);
                     }
                 }
             }
             middle("encoder.mid_block", in);
             add("encoder.norm_out.gamma", 1, 0.1, in, 1, 1, 1);
-            conv("encoder.conv_out", 2L * LATENT_CHANNELS, in, 3, 3, 3);
-            conv("quant_conv", 2L * LATENT_CHANNELS, 2L * LATENT_CHANNELS, 1, 1, 1);
+            conv("encoder.conv_out", 2L * inner.latentChannels(), in, 3, 3, 3);
+            conv("quant_conv", 2L * inner.latentChannels(), 2L * inner.latentChannels(), 1, 1, 1);
         }
 
         private void middle(String name, long channels) {
@@ -383,42 +450,48 @@ public record RandomModel(
 
         List<Named> vae() {
             encoder();
-            conv("post_quant_conv", LATENT_CHANNELS, LATENT_CHANNELS, 1, 1, 1);
-            long deepest = (long) vaeBase * DIM_MULT[3];
-            conv("decoder.conv_in", deepest, LATENT_CHANNELS, 3, 3, 3);
+            conv("post_quant_conv", inner.latentChannels(), inner.latentChannels(), 1, 1, 1);
+            long deepest = (long) vaeBase * inner.dimMult().get(3);
+            conv("decoder.conv_in", deepest, inner.latentChannels(), 3, 3, 3);
             middle("decoder.mid_block", deepest);
             long in = deepest;
-            for (int level = 0; level < DIM_MULT.length; level++) {
-                long out = (long) vaeBase * DIM_MULT[3 - level];
+            for (int level = 0; level < 4; level++) {
+                long out = (long) vaeBase * inner.dimMult().get(3 - level);
                 String block = "decoder.up_blocks." + level + ".";
                 for (int i = 0; i <= resBlocks; i++) {
                     residual(block + "resnets." + i, i == 0 ? in : out, out);
                 }
                 if (level < 3) {
-                    if (level < 2) {
+                    if (inner.temporalDown().get(2 - level)) {
                         conv(block + "upsamplers.0.time_conv", 2 * out, out, 3, 1, 1);
                     }
                     conv(block + "upsamplers.0.resample.1", out / 2, out, 3, 3);
                     in = out / 2;
                 }
             }
-            add("decoder.norm_out.gamma", 1, 0.1, vaeBase, 1, 1, 1);
-            conv("decoder.conv_out", 3, vaeBase, 3, 3, 3);
+            long last = (long) vaeBase * inner.dimMult().getFirst();
+            add("decoder.norm_out.gamma", 1, 0.1, last, 1, 1, 1);
+            conv("decoder.conv_out", 3, last, 3, 3, 3);
             return tensors;
         }
 
         List<Named> text() {
             add("shared.weight", 0, 1, 3 + WORDS.length, textDim);
-            long inner = (long) TEXT_HEADS * TEXT_HEAD_DIM;
-            for (int i = 0; i < TEXT_LAYERS; i++) {
+            long width = (long) inner.textHeads() * inner.textHeadDim();
+            for (int i = 0; i < inner.textLayers(); i++) {
                 String block = "encoder.block." + i + ".layer.";
                 add(block + "0.layer_norm.weight", 1, 0.1, textDim);
                 String attention = block + "0.SelfAttention.";
                 for (String part : List.of("q", "k", "v")) {
-                    matrix(attention + part, textDim, inner);
+                    matrix(attention + part, textDim, width);
                 }
-                matrix(attention + "o", inner, textDim);
-                add(attention + "relative_attention_bias.weight", 0, 0.3, 32, TEXT_HEADS);
+                matrix(attention + "o", width, textDim);
+                add(
+                        attention + "relative_attention_bias.weight",
+                        0,
+                        0.3,
+                        inner.buckets(),
+                        inner.textHeads());
                 add(block + "1.layer_norm.weight", 1, 0.1, textDim);
                 String feed = block + "1.DenseReluDense.";
                 matrix(feed + "wi_0", textDim, 2L * textDim);
