@@ -644,7 +644,7 @@ final class Drafting {
                 boolean equal =
                         itsTurn
                                 && fleet.priority(v) == fleet.priority(s)
-                                && fleet.waitingSince(v) + turnMillis() <= fleet.waitingSince(s);
+                                && fleet.waitingSince(v) + turnMillis() <= fleet.now();
                 if ((lower || equal) && (victim == NONE || givesWay(v, victim))) {
                     victim = v;
                 }

@@ -365,7 +365,8 @@ public final class Fleet {
         }
         link(s);
         count(s);
-        if (demands(s) && to != At.DEVICE && to != At.MOVING && served) {
+        boolean serves = demands(s) && (to == At.DEVICE || to == At.MOVING);
+        if (demands(s) && serves != served) {
             waitingSince[s] = now;
         }
         if (demands(s) != before) {

@@ -9,7 +9,8 @@ package io.reelfleet.scheduler;
  *     session without a worker is taken to want them whenever it is {@code active}
  * @param priority higher goes first
  * @param weight its load in units of an ordinary session of the pool
- * @param waitingSinceMillis since when it has wanted chunks without a worker, or when it was opened
+ * @param waitingSinceMillis since when it has wanted chunks without being served, or when it was
+ *     opened; of one that is served, since when it has been
  * @param idleSinceMillis since when it has wanted no chunks; 0 while it wants them
  * @param place where its state is
  * @param busy a command for it is under way: leave it alone

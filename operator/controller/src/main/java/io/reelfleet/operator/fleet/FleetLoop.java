@@ -1714,6 +1714,8 @@ public final class FleetLoop {
             case ADMIT -> {
                 s.epoch = Math.max(s.epoch, e.epoch());
                 s.message = "";
+                // From now on: since when it has been served.
+                s.waitingSince = now;
             }
             case SUSPEND -> {
                 transition(s, SessionState.SESSION_STATE_SUSPENDED);
@@ -1725,6 +1727,7 @@ public final class FleetLoop {
             }
             case RESUME -> {
                 transition(s, SessionState.SESSION_STATE_RUNNING);
+                s.waitingSince = now;
                 s.reportsCountFrom = now + OVERTAKEN_MILLIS;
             }
             case UPDATE, MOVE -> {}

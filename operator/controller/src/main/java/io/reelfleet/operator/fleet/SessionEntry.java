@@ -45,7 +45,10 @@ final class SessionEntry {
     boolean heldBack;
 
     String message = "";
+
+    /** Since when it has waited to be served, or since when it has been. */
     long waitingSince;
+
     long idleSince;
 
     /**

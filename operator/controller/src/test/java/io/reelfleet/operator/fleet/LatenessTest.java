@@ -140,10 +140,24 @@ final class LatenessTest {
     }
 
     @Test
+    void sessionsThatCameTogetherTakeTurnsToo() {
+        TestFleet fleet = fleet(2, 1, 1);
+        for (int i = 1; i <= 6; i++) {
+            fleet.loop.want(wish("s" + i));
+        }
+        fleet.run(300);
+        // Two of six at any time: a third of the time each, and nobody goes without.
+        TestFleet.Worker worker = fleet.workers.values().iterator().next();
+        assertThat(worker.sessions.keySet()).hasSize(6);
+        assertThat(worker.sessions.values())
+                .allSatisfy(h -> assertThat(h.nextChunk).isBetween(120L, 280L));
+    }
+
+    @Test
     void whoGivesWayWaitsFromThenOn() {
         TestFleet fleet = fleet(1, 1, 1);
         fleet.loop.want(wish("s1"));
-        fleet.run(20);
+        fleet.run(5);
         fleet.loop.want(wish("s2"));
         fleet.run(60);
         // They take turns of twenty intervals: one of the two waits at any time, never both.
