@@ -57,6 +57,11 @@ final class Drafting {
 
     private int turns;
     private int lowest;
+
+    /** The least weight among the sessions that are served. */
+    private double lightest;
+
+    private int[] chosen = new int[16];
     private final Reasons reasons = new Reasons();
 
     Plan plan(Fleet on) {
@@ -341,10 +346,12 @@ final class Drafting {
     /** The lowest priority among the sessions that are served. */
     private int lowestServed() {
         int least = Integer.MAX_VALUE;
+        lightest = Double.POSITIVE_INFINITY;
         for (int i = 0; i < fleet.workers(); i++) {
             for (int s = fleet.firstOn(fleet.worker(i)); s != NONE; s = fleet.nextOn(s)) {
                 if (fleet.at(s) == At.DEVICE && fleet.demands(s)) {
                     least = Math.min(least, fleet.priority(s));
+                    lightest = Math.min(lightest, fleet.weight(s));
                 }
             }
         }
@@ -632,29 +639,111 @@ final class Drafting {
                 continue;
             }
             for (int v = fleet.firstOn(w); v != NONE; v = fleet.nextOn(v)) {
-                if (fleet.at(v) != At.DEVICE
-                        || !fleet.demands(v)
-                        || fleet.busy(v)
-                        || decided[v] == decision
-                        || fleet.weight(v) + 1e-9 < fleet.weight(s)) {
-                    continue;
-                }
-                boolean lower = fleet.priority(v) < fleet.priority(s);
-                // Who has been served for a turn itself steps back; longest served first.
-                boolean equal =
-                        itsTurn
-                                && fleet.priority(v) == fleet.priority(s)
-                                && fleet.waitingSince(v) + turnMillis() <= fleet.now();
-                if ((lower || equal) && (victim == NONE || givesWay(v, victim))) {
+                if (fleet.weight(v) + 1e-9 >= fleet.weight(s)
+                        && mustYield(v, s, itsTurn)
+                        && (victim == NONE || givesWay(v, victim))) {
                     victim = v;
                 }
             }
+        }
+        if (victim == NONE && fleet.weight(s) > lightest && severalYield(s, itsTurn)) {
+            return Long.MAX_VALUE;
         }
         if (victim != NONE) {
             suspend(victim, fleet.workerOf(victim));
             return Long.MAX_VALUE;
         }
         return itsTurn ? fleet.now() + turnMillis() : turn;
+    }
+
+    /** Whether a session that is served has to make way for one that waits. */
+    private boolean mustYield(int v, int s, boolean itsTurn) {
+        if (fleet.at(v) != At.DEVICE
+                || !fleet.demands(v)
+                || fleet.busy(v)
+                || decided[v] == decision) {
+            return false;
+        }
+        // Who has been served for a turn itself steps back; longest served first.
+        return fleet.priority(v) < fleet.priority(s)
+                || itsTurn
+                        && fleet.priority(v) == fleet.priority(s)
+                        && fleet.waitingSince(v) + turnMillis() <= fleet.now();
+    }
+
+    /** A heavy session takes the place of several lighter ones, on the worker with the fewest. */
+    private boolean severalYield(int s, boolean itsTurn) {
+        int best = NONE;
+        int fewest = Integer.MAX_VALUE;
+        for (int i = 0; i < fleet.workers(); i++) {
+            int w = fleet.worker(i);
+            if (closed[w] || reserved[w]) {
+                continue;
+            }
+            int n = yielding(w, s, itsTurn);
+            if (n > 0
+                    && (n < fewest
+                            || n == fewest
+                                    && givesWay(chosen[0], firstYielding(best, s, itsTurn)))) {
+                best = w;
+                fewest = n;
+            }
+        }
+        if (best == NONE) {
+            return false;
+        }
+        int n = yielding(best, s, itsTurn);
+        for (int i = 0; i < n; i++) {
+            suspend(chosen[i], best);
+        }
+        return true;
+    }
+
+    private int firstYielding(int w, int s, boolean itsTurn) {
+        int first = NONE;
+        for (int v = fleet.firstOn(w); v != NONE; v = fleet.nextOn(v)) {
+            if (mustYield(v, s, itsTurn) && (first == NONE || givesWay(v, first))) {
+                first = v;
+            }
+        }
+        return first;
+    }
+
+    /**
+     * The sessions on a worker that would have to go for another one to fit, into {@code chosen};
+     * how many, 0 when it would not fit even so.
+     */
+    private int yielding(int w, int s, boolean itsTurn) {
+        double needed = load[w] + fleet.weight(s) - fleet.capacity(w);
+        int n = 0;
+        while (needed > 1e-9) {
+            int next = NONE;
+            for (int v = fleet.firstOn(w); v != NONE; v = fleet.nextOn(v)) {
+                if (mustYield(v, s, itsTurn)
+                        && !taken(v, n)
+                        && (next == NONE || givesWay(v, next))) {
+                    next = v;
+                }
+            }
+            if (next == NONE) {
+                return 0;
+            }
+            if (n == chosen.length) {
+                chosen = Arrays.copyOf(chosen, 2 * n);
+            }
+            chosen[n++] = next;
+            needed -= fleet.weight(next);
+        }
+        return n;
+    }
+
+    private boolean taken(int v, int n) {
+        for (int i = 0; i < n; i++) {
+            if (chosen[i] == v) {
+                return true;
+            }
+        }
+        return false;
     }
 
     private boolean givesWay(int a, int b) {

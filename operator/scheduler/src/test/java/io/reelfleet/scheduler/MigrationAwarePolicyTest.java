@@ -99,6 +99,33 @@ class MigrationAwarePolicyTest {
     }
 
     @Test
+    void aHeavySessionOfHigherPriorityTakesThePlaceOfSeveralOnOneWorker() {
+        SessionSnapshot heavy =
+                new SessionSnapshot(
+                        "u", true, true, 5, 2, Snapshots.NOW, 0, new Place.Store(), false, false);
+        FleetSnapshot full =
+                fleet(
+                        PREDICTIVE,
+                        wanted(2),
+                        ready("a", "b"),
+                        all(on("a", 0, 4), on("b", 4, 3), List.of(heavy)));
+        Plan plan = policy.decide(full);
+        assertThat(plan.actions())
+                .as("one place is free on b, so one has to go there and two on a")
+                .containsExactly(new Action.Suspend("s4", "b"));
+        assertThat(policy.decide(Snapshots.after(full, plan)).actions())
+                .contains(new Action.Place("u", "b"));
+
+        FleetSnapshot fuller =
+                fleet(PREDICTIVE, wanted(1), ready("a"), all(on("a", 0, 4), List.of(heavy)));
+        Plan two = policy.decide(fuller);
+        assertThat(two.actions())
+                .containsExactly(new Action.Suspend("s0", "a"), new Action.Suspend("s1", "a"));
+        assertThat(policy.decide(Snapshots.after(fuller, two)).actions())
+                .contains(new Action.Place("u", "a"));
+    }
+
+    @Test
     void whoHasWaitedForATurnGetsOne() {
         long turn = 20 * 750;
         List<SessionSnapshot> sessions = new ArrayList<>();

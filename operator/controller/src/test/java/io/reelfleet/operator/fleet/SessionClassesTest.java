@@ -105,6 +105,19 @@ final class SessionClassesTest {
     }
 
     @Test
+    void aHeavySessionAmongLightOnesHasItsTurnsToo() {
+        TestFleet fleet = fleet(4, 1, 1);
+        open(fleet, "", "", 5);
+        open(fleet, "", "hd", 1);
+        fleet.run(400);
+        TestFleet.Worker worker = fleet.workers.values().iterator().next();
+        assertThat(worker.sessions.keySet()).hasSize(6);
+        assertThat(worker.sessions.values())
+                .as("nobody goes without")
+                .allSatisfy(h -> assertThat(h.nextChunk).isGreaterThan(150));
+    }
+
+    @Test
     void whoWaitsGoesByPriorityAndNotByAge() {
         TestFleet fleet = fleet(1, 1, 1);
         fleet.priorityClasses.put("paying", 1_000);
