@@ -759,9 +759,15 @@ public final class FleetLoop {
         return interval;
     }
 
-    /** A hint is an order; without one what is assumed gives way to what is measured. */
+    /**
+     * A hint is an order; without one what is assumed gives way to what is measured. Not on
+     * processors: workers that share one slow each other down, whatever each of them serves.
+     */
     private void assumeCapacity() {
-        boolean order = pool.spec() == null || pool.spec().scaling().capacityHint() != null;
+        boolean order =
+                pool.spec() == null
+                        || pool.spec().scaling().capacityHint() != null
+                        || pool.spec().runtime().device() == GPUPoolSpec.Device.CPU;
         capacities.assume(pool.settings().capacity(), order);
     }
 

@@ -125,6 +125,16 @@ final class CapacitiesTest {
     }
 
     @Test
+    void workersThatShareAProcessorAreNotMeasuredByIt() {
+        TestFleet fleet = fleet(MEASURED + "\nruntime: {device: Cpu}");
+        fleet.gpus = made -> "cpu";
+        fleet.latency = (gpu, n) -> 0.3 * n;
+        open(fleet, 8);
+        fleet.run(300);
+        assertThat(fleet.loop.view().capacity()).isEqualTo(4);
+    }
+
+    @Test
     void eachTypeOfGpuHasItsOwn() {
         // By hand, since else the pool would rather give the slow ones back.
         TestFleet fleet = new TestFleet(PoolSettings.Mode.MANUAL, 4, 4, 4);
