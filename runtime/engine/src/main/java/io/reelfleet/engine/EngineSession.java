@@ -1164,7 +1164,8 @@ public final class EngineSession implements AutoCloseable {
 
     /**
      * Where a record's bytes lie, for reading them without a copy; empty where they can only be
-     * copied. A page's keys and values, else one part.
+     * copied. A page's keys and values, else one part. A bank's frames do not change and are mostly
+     * what a session with one has.
      */
     List<MemorySegment> memoryOf(StateRecord record) {
         Name name = Name.of(record.name());
@@ -1174,8 +1175,13 @@ public final class EngineSession implements AutoCloseable {
         return switch (name.kind()) {
             case PAGE -> cacheOf(name).page(name.number(), name.layer());
             case DECODER -> List.of(Tensors.memory(decoder.parts().get((int) name.number())));
+            case BANK_KEYS, BANK_VALUES -> List.of(Tensors.memory(banked(name)));
             default -> List.of();
         };
+    }
+
+    private Tensor banked(Name name) {
+        return cacheOf(name).banked(name.number(), BANK.indexOf(name.kind()));
     }
 
     /**
@@ -1183,17 +1189,26 @@ public final class EngineSession implements AutoCloseable {
      */
     BooleanSupplier unchanged(StateRecord record) {
         Name name = Name.of(record.name());
-        return name.kind().equals(PAGE)
-                ? cacheOf(name).unchanged(name.number())
-                : decoder.unchanged();
+        return switch (name.kind()) {
+            case PAGE -> cacheOf(name).unchanged(name.number());
+            case DECODER -> decoder.unchanged();
+            default -> () -> true;
+        };
     }
 
     /** Tensors that the memory of {@link #memoryOf} lies in; the caller closes them. */
-    List<Tensor> holdMemory() {
-        return List.of(
-                Tensors.owned(() -> new Tensor(engine.pool().keys())),
-                Tensors.owned(() -> new Tensor(engine.pool().values())),
-                Tensors.owned(() -> new Tensor(decoder.memory())));
+    List<Tensor> holdMemory(Collection<StateRecord> records) {
+        List<Tensor> held = new ArrayList<>();
+        held.add(Tensors.owned(() -> new Tensor(engine.pool().keys())));
+        held.add(Tensors.owned(() -> new Tensor(engine.pool().values())));
+        held.add(Tensors.owned(() -> new Tensor(decoder.memory())));
+        for (StateRecord record : records) {
+            Name name = Name.of(record.name());
+            if (BANK.contains(name.kind())) {
+                held.add(tensor(name));
+            }
+        }
+        return held;
     }
 
     private KvCache cacheOf(Name name) {
@@ -1213,8 +1228,7 @@ public final class EngineSession implements AutoCloseable {
                     }
                     case DECODER -> decoder.parts().get((int) name.number());
                     case CLEAN -> recent.get(name.number());
-                    case BANK_KEYS, BANK_VALUES, LIKENESS ->
-                            cacheOf(name).banked(name.number(), BANK.indexOf(name.kind()));
+                    case BANK_KEYS, BANK_VALUES, LIKENESS -> banked(name);
                     case FIRST_FRAME -> firstFrame;
                     case LATENTS -> latents;
                     default -> throw new IllegalArgumentException("no such record: " + name.kind());

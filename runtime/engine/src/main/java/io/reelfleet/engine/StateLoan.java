@@ -1,6 +1,7 @@
 package io.reelfleet.engine;
 
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -21,13 +22,15 @@ public final class StateLoan implements AutoCloseable {
 
     /** On the engine's thread. */
     StateLoan(EngineSession session, List<StateRecord> records) {
+        List<StateRecord> held = new ArrayList<>();
         for (StateRecord record : records) {
             List<MemorySegment> parts = session.memoryOf(record);
             if (!parts.isEmpty()) {
                 lent.put(record.name(), new Lent(parts, session.unchanged(record)));
+                held.add(record);
             }
         }
-        memory = lent.isEmpty() ? List.of() : session.holdMemory();
+        memory = lent.isEmpty() ? List.of() : session.holdMemory(held);
     }
 
     /** Whether this record is lent. */
