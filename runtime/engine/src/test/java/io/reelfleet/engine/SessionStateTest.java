@@ -359,4 +359,38 @@ class SessionStateTest {
             }
         }
     }
+
+    @Test
+    void aBanksFramesAreLentAndStayThereAlsoWhenTheBankLetsThemGo(@TempDir Path model)
+            throws Exception {
+        Engine[] engines = engines(model, "retrieved_frames", 2);
+        try (EngineSession session = engines[0].open(parameters());
+                Arena arena = Arena.ofConfined()) {
+            for (int k = 0; k < 5; k++) {
+                next(session);
+            }
+            SessionState state = SessionState.of(session);
+            StateRecord oldest =
+                    state.records().stream()
+                            .filter(record -> record.name().startsWith("bankkeys/"))
+                            .findFirst()
+                            .orElseThrow();
+            MemorySegment copy = arena.allocate(oldest.bytes());
+            state.read(oldest, copy);
+            try (StateLoan loan = state.lend(List.of(oldest))) {
+                for (int k = 0; k < 3; k++) {
+                    next(session);
+                }
+                assertThat(SessionState.of(session).records())
+                        .as("the bank of four frames has others by now")
+                        .extracting(StateRecord::name)
+                        .doesNotContain(oldest.name());
+                assertThat(loan.holds(oldest)).isTrue();
+                assertThat(loan.parts(oldest).getFirst().mismatch(copy)).isEqualTo(-1);
+            }
+        }
+        for (Engine engine : engines) {
+            engine.close();
+        }
+    }
 }
