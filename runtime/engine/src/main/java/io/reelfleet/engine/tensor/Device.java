@@ -137,7 +137,10 @@ public final class Device implements AutoCloseable {
             // Registers CUDA's kernels; only builds with the profile "gpu" have the library.
             Loader.load(Class.forName("org.bytedeco.pytorch.global.torch_cuda"));
         } catch (ReflectiveOperationException | LinkageError e) {
-            why = "this build has no CUDA (build it with -Pgpu)";
+            why =
+                    built()
+                            ? "this machine lacks CUDA's own libraries (%s)".formatted(first(e))
+                            : "this build has no CUDA (build it with -Pgpu)";
         }
         if (why == null && !torch.cuda_is_available()) {
             why = "this machine has no GPU that LibTorch can use";
@@ -145,6 +148,19 @@ public final class Device implements AutoCloseable {
         if (why != null) {
             throw new IllegalArgumentException("device is cuda, but " + why + ": write cpu");
         }
+    }
+
+    /** Whether LibTorch's CUDA build is on the class path. */
+    private static boolean built() {
+        String place = "/org/bytedeco/pytorch/" + Loader.getPlatform() + "-gpu/";
+        return Device.class.getResource(place + System.mapLibraryName("torch_cuda")) != null;
+    }
+
+    private static String first(Throwable error) {
+        String message = error.getMessage();
+        return message == null
+                ? error.getClass().getSimpleName()
+                : message.lines().findFirst().orElse("");
     }
 
     private Device(Kind kind, Precision precision) {

@@ -29,6 +29,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Scalar;
@@ -47,9 +48,10 @@ public final class EngineBench {
     private static final RandomModel MODEL =
             new RandomModel(8, 8, 64, 2048, 64, 16, 1, 96, 96, 3, 9, 0, 4, 1, DType.F32);
 
-    private static final String PARTS = "speed,controls,offload,memory,sessions";
+    private static final String PARTS = "speed,beside,controls,offload,memory,sessions";
     private static final int[] BATCHES = {1, 2, 4, 8};
     private static final int MOST_SESSIONS = 8;
+    private static final int BESIDE_ROUNDS = 3;
     private static final int IN_MEMORY = 5;
     private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
 
@@ -112,6 +114,9 @@ public final class EngineBench {
                     try (EagerRival rival = rival(python, training, model)) {
                         speed(engine, rival);
                     }
+                }
+                if (parts.contains("beside")) {
+                    beside(engine);
                 }
                 if (parts.contains("controls")) {
                     controls(engine);
@@ -294,6 +299,90 @@ public final class EngineBench {
                     1,
                     "goal");
         }
+    }
+
+    // Decode beside the steps.
+
+    /**
+     * Time per chunk by the clock where the decodes run in turns with the steps on one thread, and
+     * where they run on a second one; all sessions in one batch, each at a step of its own.
+     */
+    private void beside(Engine engine) throws Exception {
+        List<EngineSession> sessions = new ArrayList<>();
+        for (int count : new int[] {1, 2, 4}) {
+            while (sessions.size() < count) {
+                int i = sessions.size();
+                sessions.add(
+                        engine.open(
+                                new SessionParameters("beside-" + i, i, "a red ball moves left")));
+            }
+            for (int i = 0; i < count; i++) {
+                for (int step = 0; step < i % MODEL.steps(); step++) {
+                    sessions.get(i).step();
+                }
+            }
+            List<Double> turns = new ArrayList<>();
+            List<Double> beside = new ArrayList<>();
+            List<Double> ratio = new ArrayList<>();
+            // The first round fills the windows.
+            for (int round = -1; round < BESIDE_ROUNDS; round++) {
+                progress.println(
+                        "  "
+                                + count
+                                + " sessions, decode in turns and beside, turn "
+                                + (round + 1)
+                                + " of "
+                                + BESIDE_ROUNDS);
+                double inTurns = secondsPerChunk(engine, sessions, false);
+                double onItsOwn = secondsPerChunk(engine, sessions, true);
+                if (round >= 0) {
+                    turns.add(inTurns);
+                    beside.add(onItsOwn);
+                    ratio.add(inTurns / onItsOwn);
+                }
+            }
+            sessions.forEach(EngineBench::finishChunk);
+            add(
+                    "beside_chunk_ms_sessions_" + count,
+                    "chunk, decode beside the steps, " + count + " sessions (by the clock)",
+                    1e3 * median(beside),
+                    "ms",
+                    1e3 * median(turns),
+                    "decode in turns");
+            add(
+                    "beside_speedup_sessions_" + count,
+                    "chunks per second, decode beside over in turns, " + count + " sessions",
+                    median(ratio),
+                    "x",
+                    Double.NaN,
+                    "");
+        }
+        sessions.forEach(EngineSession::close);
+    }
+
+    /** Two chunks of every session. */
+    private static double secondsPerChunk(
+            Engine engine, List<EngineSession> sessions, boolean beside) {
+        List<CompletableFuture<GeneratedChunk>> decoding = new ArrayList<>();
+        int chunks = 2 * sessions.size();
+        int made = 0;
+        long start = System.nanoTime();
+        while (made < chunks) {
+            engine.step(sessions);
+            for (EngineSession session : sessions) {
+                if (!session.hasChunk()) {
+                    continue;
+                }
+                if (beside) {
+                    decoding.add(session.decodeBeside());
+                } else {
+                    session.takeChunk();
+                }
+                made++;
+            }
+        }
+        decoding.forEach(CompletableFuture::join);
+        return (System.nanoTime() - start) / 1e9 / chunks;
     }
 
     private static void takeIfReady(EngineSession session) {
