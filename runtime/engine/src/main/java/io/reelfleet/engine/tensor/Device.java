@@ -139,7 +139,7 @@ public final class Device implements AutoCloseable {
         } catch (ReflectiveOperationException | LinkageError e) {
             why =
                     built()
-                            ? "this machine lacks CUDA's own libraries (%s)".formatted(first(e))
+                            ? "this machine lacks CUDA's own libraries (libcudart, cuDNN)"
                             : "this build has no CUDA (build it with -Pgpu)";
         }
         if (why == null && !torch.cuda_is_available()) {
@@ -154,13 +154,6 @@ public final class Device implements AutoCloseable {
     private static boolean built() {
         String place = "/org/bytedeco/pytorch/" + Loader.getPlatform() + "-gpu/";
         return Device.class.getResource(place + System.mapLibraryName("torch_cuda")) != null;
-    }
-
-    private static String first(Throwable error) {
-        String message = error.getMessage();
-        return message == null
-                ? error.getClass().getSimpleName()
-                : message.lines().findFirst().orElse("");
     }
 
     private Device(Kind kind, Precision precision) {
