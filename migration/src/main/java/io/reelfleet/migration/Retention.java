@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import com.google.protobuf.Timestamp;
 import io.reelfleet.api.log.v1.LogEntry;
+import io.reelfleet.api.log.v1.Owner;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -33,9 +34,21 @@ public final class Retention {
     private final ChunkStore store;
     private final String pool;
     private final String worker;
-    private final Duration afterFinished;
+    private volatile Duration afterFinished;
     private final Duration every;
     private final Clock clock;
+
+    /** As of the last round, when this worker had it. */
+    private volatile List<Unended> unended = List.of();
+
+    /**
+     * A log that nothing was added to for longer than ended sessions are kept, though it has no End
+     * entry: its session is suspended, or nobody wants it any more. Who knows that says {@link
+     * #abandon}.
+     *
+     * @param epoch of its newest owner
+     */
+    public record Unended(String uid, long epoch) {}
 
     /** When sessions ended whose End entry was read once. */
     private final Map<String, Instant> ended = new HashMap<>();
@@ -75,6 +88,8 @@ public final class Retention {
             try {
                 if (myTurn()) {
                     sweep();
+                } else {
+                    unended = List.of();
                 }
             } catch (StoreException e) {
                 LOG.warn("old chunks stay for now: {}", e.getMessage());
@@ -82,6 +97,65 @@ public final class Retention {
                 LOG.error("old chunks stay for now", e);
             }
         }
+    }
+
+    /** From now on ended sessions stay for so long. */
+    public void keepFor(Duration after) {
+        if (!after.equals(afterFinished)) {
+            LOG.info("chunks of ended sessions are kept for {} now", after);
+        }
+        afterFinished = after;
+    }
+
+    /** Logs that this worker, when the last round was its own, found to be old and without end. */
+    public List<Unended> unended() {
+        return unended;
+    }
+
+    /**
+     * Ends a log that nobody will go on with, unless something has happened to it since. Its chunks
+     * go as those of any session that has ended.
+     *
+     * @return whether it has its End entry now
+     */
+    public boolean abandon(Unended log) throws StoreException {
+        unended = unended.stream().filter(u -> !u.equals(log)).toList();
+        SessionLog open = SessionLog.open(store, log.uid(), clock);
+        Optional<LogEntry> owner = open.newestOwner();
+        if (open.ended()
+                || owner.isEmpty()
+                || owner.get().getEpoch() != log.epoch()
+                || !isOurs(owner.get())
+                || !isOld(SessionLogReader.atEnd(store, log.uid()))) {
+            return false;
+        }
+        try {
+            open.takeOver(
+                    log.epoch() + 1,
+                    Owner.newBuilder()
+                            .setWorker(worker)
+                            .setSpec(owner.get().getOwner().getSpec())
+                            .build());
+            open.end("Abandoned", "nobody wants it any more");
+        } catch (FencedException e) {
+            // Somebody goes on with it after all.
+            return false;
+        }
+        LOG.info("session {}: nobody wants it any more: its log has ended", log.uid());
+        return true;
+    }
+
+    private boolean isOurs(LogEntry owner) {
+        return owner.getOwner().getSpec().getPool().equals(pool);
+    }
+
+    private boolean isOld(SessionLogReader log) throws StoreException {
+        return !written(log.entry(log.size() - 1)).plus(afterFinished).isAfter(clock.instant());
+    }
+
+    private static Instant written(LogEntry entry) {
+        Timestamp written = entry.getWrittenAt();
+        return Instant.ofEpochSecond(written.getSeconds(), written.getNanos());
     }
 
     /** Whether nobody else has this round. */
@@ -108,9 +182,10 @@ public final class Retention {
         int deleted = 0;
         List<String> sessions = SessionLogReader.sessions(store);
         ended.keySet().retainAll(sessions);
+        List<Unended> old = new ArrayList<>();
         for (String uid : sessions) {
             try {
-                if (isOver(uid) && delete(store, uid, clock.instant())) {
+                if (isOver(uid, old) && delete(store, uid, clock.instant())) {
                     LOG.info(
                             "session {}: its chunks are deleted, {} after its end",
                             uid,
@@ -122,27 +197,29 @@ public final class Retention {
                 LOG.warn("session {} is left alone: {}", uid, e.getMessage());
             }
         }
+        unended = List.copyOf(old);
         return deleted;
     }
 
-    private boolean isOver(String uid) throws StoreException {
+    private boolean isOver(String uid, List<Unended> old) throws StoreException {
         if (store.read(StoreKeys.leaving(uid)).isPresent()) {
             return true;
         }
         Instant end = ended.get(uid);
         if (end == null) {
             SessionLogReader log = SessionLogReader.atEnd(store, uid);
-            Optional<LogEntry> last = log.end();
-            boolean ours =
-                    last.isPresent()
-                            && log.newestOwner()
-                                    .filter(e -> e.getOwner().getSpec().getPool().equals(pool))
-                                    .isPresent();
-            if (!ours) {
+            Optional<LogEntry> owner = log.newestOwner().filter(this::isOurs);
+            if (owner.isEmpty()) {
                 return false;
             }
-            Timestamp written = last.get().getWrittenAt();
-            end = Instant.ofEpochSecond(written.getSeconds(), written.getNanos());
+            Optional<LogEntry> last = log.end();
+            if (last.isEmpty()) {
+                if (isOld(log)) {
+                    old.add(new Unended(uid, owner.get().getEpoch()));
+                }
+                return false;
+            }
+            end = written(last.get());
             ended.put(uid, end);
         }
         return !end.plus(afterFinished).isAfter(clock.instant());

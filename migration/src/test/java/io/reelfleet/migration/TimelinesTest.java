@@ -370,6 +370,34 @@ class TimelinesTest {
     }
 
     @Test
+    void aLogWithoutAnEndIsDeletedOnlyOnceWhoKnowsSaysThatNobodyWantsIt() throws Exception {
+        SessionLog log = taken("s", 1, "w1");
+        append(log, 1);
+        assertThat(retention(Duration.ofHours(23)).sweep()).isZero();
+        Retention young = retention(Duration.ofHours(23));
+        young.sweep();
+        assertThat(young.unended()).isEmpty();
+
+        Retention old = retention(Duration.ofHours(25));
+        assertThat(old.sweep()).isZero();
+        assertThat(old.unended()).containsExactly(new Retention.Unended("s", 1));
+        assertThat(old.sweep()).as("it may be suspended").isZero();
+
+        log.takeOver(2, owner("w2"));
+        assertThat(old.abandon(new Retention.Unended("s", 1))).as("somebody goes on").isFalse();
+        assertThat(retention(Duration.ofHours(25)).abandon(new Retention.Unended("s", 2))).isTrue();
+        assertThat(SessionLogReader.atEnd(store, "s").end()).isPresent();
+        assertThat(old.unended()).isEmpty();
+        assertThatThrownBy(() -> append(log, 1)).isInstanceOf(FencedException.class);
+
+        assertThat(retention(Duration.ofHours(30)).sweep()).as("its time begins").isZero();
+        Retention shorter = retention(Duration.ofHours(30));
+        shorter.keepFor(Duration.ofHours(4));
+        assertThat(shorter.sweep()).isEqualTo(1);
+        assertThat(store.list("sessions/")).isEmpty();
+    }
+
+    @Test
     void ofEachRoundOneWorkerDeletes() throws Exception {
         List<Retention> workers = new ArrayList<>();
         for (int i = 0; i < 3; i++) {

@@ -194,7 +194,10 @@ public class Operator implements FleetAccess {
                         (pool, term) ->
                                 new FleetLoop(
                                         pool,
-                                        FleetSettings.of(settings.workerTimeout()),
+                                        FleetSettings.of(
+                                                settings.workerTimeout(),
+                                                settings.moveHold(),
+                                                settings.moveBytesPerSecond()),
                                         Deciding.byPool(records),
                                         provider,
                                         dialer,

@@ -34,6 +34,8 @@ import java.util.function.Function;
  * @param priorityClasses values of PriorityClasses by name, beside the cluster's
  * @param scaleDownDelay how long the load must have been lower before workers go
  * @param workerTimeout a worker silent for so long is given up
+ * @param moveHold a session that was moved by hand is left there for so long
+ * @param moveBytesPerSecond what a live move sends at most before its cut-over; 0 for no limit
  * @param namespace where the operator itself lives
  * @param name of this operator among its kind
  * @param workerImage image of pods of pools that name none
@@ -61,6 +63,8 @@ public record Settings(
         Map<String, Integer> priorityClasses,
         Duration scaleDownDelay,
         Duration workerTimeout,
+        Duration moveHold,
+        long moveBytesPerSecond,
         String namespace,
         String name,
         Optional<String> workerImage,
@@ -154,6 +158,10 @@ public record Settings(
                         r.values("reelfleet.priority-classes"),
                         r.duration("reelfleet.scale-down-delay", Duration.ofSeconds(60)),
                         r.duration("reelfleet.worker-timeout", Duration.ofSeconds(15)),
+                        r.duration("reelfleet.moves.hold", Duration.ofSeconds(60)),
+                        r.value("reelfleet.moves.bytes-per-second")
+                                .map(v -> r.number("reelfleet.moves.bytes-per-second", v))
+                                .orElse(0L),
                         r.text("reelfleet.namespace", "reelfleet"),
                         r.value("reelfleet.operator.name")
                                 .or(() -> r.value("reelfleet.pod.name"))
@@ -176,6 +184,12 @@ public record Settings(
                                 r.value("reelfleet.pod.ip"),
                                 r.value("reelfleet.evictions.webhook"),
                                 r.flag("reelfleet.nodes.watch", true)));
+        if (s.moveBytesPerSecond < 0) {
+            throw new StartupProblem(
+                    "reelfleet.moves.bytes-per-second is "
+                            + s.moveBytesPerSecond
+                            + "; write 0 for no limit, or more");
+        }
         if (s.capacity < 1) {
             throw new StartupProblem("reelfleet.capacity is " + s.capacity + "; write 1 or more");
         }

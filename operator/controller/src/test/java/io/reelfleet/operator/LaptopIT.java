@@ -252,6 +252,16 @@ final class LaptopIT {
                         session("branch", "from: {session: twice, chunk: 100000}"));
         assertThat(fork.statusCode()).isEqualTo(400);
         assertThat(fork.body()).contains("spec.from.chunk: session " + uid + " has ");
+        HttpResponse<String> unknown =
+                operator.call(
+                        "POST",
+                        "/v1/sessions",
+                        YAML,
+                        session("branch", "from: {session: nobody, chunk: 0}"));
+        assertThat(unknown.statusCode()).isEqualTo(400);
+        assertThat(unknown.body())
+                .as("a worker has looked into the store")
+                .contains("spec.from.session: the store has no nobody");
         HttpResponse<String> rewind =
                 operator.call(
                         "PATCH",

@@ -862,12 +862,14 @@ final class Drafting {
                 }
                 case HOST -> {
                     boolean must = fleet.mustEmpty(w);
-                    boolean copied = (fleet.active(s) || must) && pool.migration();
-                    boolean may = copied && moves < pool.maxMoves();
+                    // What somebody has suspended is kept; of who only idles the log is enough
+                    // where there is no room at once and nobody takes the worker away.
+                    boolean waits = (must || !fleet.active(s)) && pool.migration();
+                    boolean may = pool.migration() && moves < pool.maxMoves();
                     int to = may ? roomiest(s) : NONE;
                     if (to != NONE && !fleet.demands(s)) {
                         moveTo(s, w, to);
-                    } else if (copied && must && !fleet.demands(s)) {
+                    } else if (waits && !fleet.demands(s)) {
                         // Whoever empties the worker knows how long that may wait.
                         continue;
                     } else {

@@ -6,8 +6,10 @@ import io.grpc.stub.ServerCallStreamObserver;
 import io.reelfleet.api.runtime.v1.ChunkStat;
 import io.reelfleet.api.runtime.v1.Hello;
 import io.reelfleet.api.runtime.v1.ReportRequest;
+import io.reelfleet.api.runtime.v1.UnendedLog;
 import io.reelfleet.api.runtime.v1.WorkerPhase;
 import io.reelfleet.api.runtime.v1.WorkerReport;
+import io.reelfleet.migration.Retention;
 import io.reelfleet.server.session.SessionLoop;
 import jakarta.inject.Singleton;
 import java.time.Instant;
@@ -39,9 +41,14 @@ class ReportStream {
     private SessionLoop loop;
     private Instant endsBy;
     private Supplier<Hello> hello;
+    private Supplier<List<Retention.Unended>> unended;
 
-    void serve(SessionLoop newLoop, Supplier<Hello> newHello) {
+    void serve(
+            SessionLoop newLoop,
+            Supplier<Hello> newHello,
+            Supplier<List<Retention.Unended>> newUnended) {
         synchronized (lock) {
+            unended = newUnended;
             loop = newLoop;
             hello = newHello;
         }
@@ -79,6 +86,13 @@ class ReportStream {
             endsBy = at;
             changed = true;
             lock.notifyAll();
+        }
+    }
+
+    /** Whether the worker has been told to end. */
+    boolean ending() {
+        synchronized (lock) {
+            return endsBy != null;
         }
     }
 
@@ -151,6 +165,10 @@ class ReportStream {
                         .addAllMoves(loop.moves())
                         .setDeviceBytesUsed(memory.deviceUsed())
                         .setHostBytesUsed(memory.hostUsed());
+        for (Retention.Unended log : unended.get()) {
+            report.addUnended(
+                    UnendedLog.newBuilder().setSessionUid(log.uid()).setEpoch(log.epoch()));
+        }
         if (endsBy != null) {
             report.setEndsBy(timestamp(endsBy));
         }

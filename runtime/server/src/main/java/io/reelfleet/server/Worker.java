@@ -30,6 +30,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
 import org.eclipse.microprofile.config.inject.ConfigProperty;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -46,7 +50,8 @@ class Worker implements LoopListener {
     private volatile WorkerSettings settings;
     private volatile ChunkStore store;
     private volatile SessionLoop loop;
-    private volatile Thread retention;
+    private volatile Thread sweeping;
+    private volatile Retention retention;
 
     Worker(
             ReportStream reports,
@@ -85,23 +90,57 @@ class Worker implements LoopListener {
                         clock,
                         this);
         metrics.observe(loop);
-        reports.serve(loop, this::hello);
+        reports.serve(loop, this::hello, this::unended);
         loop.start();
         current.retention()
                 .ifPresent(
-                        after ->
-                                retention =
-                                        Thread.ofVirtual()
-                                                .name("retention")
-                                                .start(
-                                                        new Retention(
-                                                                        store,
-                                                                        current.pool(),
-                                                                        current.name(),
-                                                                        after,
-                                                                        current.retentionEvery(),
-                                                                        clock)
-                                                                ::run));
+                        after -> {
+                            retention =
+                                    new Retention(
+                                            store,
+                                            current.pool(),
+                                            current.name(),
+                                            after,
+                                            current.retentionEvery(),
+                                            clock);
+                            sweeping = Thread.ofVirtual().name("retention").start(retention::run);
+                        });
+    }
+
+    /** Logs that somebody has to say about whether they are wanted. */
+    List<Retention.Unended> unended() {
+        Retention current = retention;
+        return current == null ? List.of() : current.unended();
+    }
+
+    /** What is kept of sessions from now on; what is absent stays as it is. */
+    void keep(Optional<Duration> afterFinished, OptionalLong liveChunks) {
+        Retention current = retention;
+        if (current != null) {
+            afterFinished.ifPresent(current::keepFor);
+        }
+        liveChunks.ifPresent(loop::keepLive);
+    }
+
+    /** Ends logs that nobody wants any more, in its own time. */
+    void abandon(List<Retention.Unended> logs) {
+        Retention current = retention;
+        if (current == null || logs.isEmpty()) {
+            return;
+        }
+        Thread.ofVirtual()
+                .name("abandon")
+                .start(
+                        () -> {
+                            for (Retention.Unended log : logs) {
+                                try {
+                                    current.abandon(log);
+                                } catch (StoreException e) {
+                                    // It is found, and asked about, again.
+                                    LOG.warn("session {}: {}", log.uid(), e.getMessage());
+                                }
+                            }
+                        });
     }
 
     /** The loop, or nothing while the worker is not started. */
@@ -114,8 +153,8 @@ class Worker implements LoopListener {
     }
 
     void stop(@Observes ShutdownEvent event) throws InterruptedException {
-        if (retention != null) {
-            retention.interrupt();
+        if (sweeping != null) {
+            sweeping.interrupt();
         }
         if (loop != null) {
             loop.stop();

@@ -11,6 +11,9 @@ import io.reelfleet.api.runtime.v1.CancelMoveRequest;
 import io.reelfleet.api.runtime.v1.CommandHeader;
 import io.reelfleet.api.runtime.v1.CommandResponse;
 import io.reelfleet.api.runtime.v1.DrainRequest;
+import io.reelfleet.api.runtime.v1.FindForkRequest;
+import io.reelfleet.api.runtime.v1.FindForkResponse;
+import io.reelfleet.api.runtime.v1.KeepRequest;
 import io.reelfleet.api.runtime.v1.MoveResponse;
 import io.reelfleet.api.runtime.v1.PrepareMoveRequest;
 import io.reelfleet.api.runtime.v1.ReleaseRequest;
@@ -21,12 +24,17 @@ import io.reelfleet.api.runtime.v1.UpdateRequest;
 import io.reelfleet.api.runtime.v1.WorkerReport;
 import io.reelfleet.api.runtime.v1.WorkerServiceGrpc;
 import io.reelfleet.api.session.v1.SessionSpec;
+import io.reelfleet.migration.Retention;
+import io.reelfleet.migration.SessionLog;
+import io.reelfleet.migration.StoreException;
+import io.reelfleet.migration.UnknownChunkException;
 import io.reelfleet.server.session.Refusal;
 import io.reelfleet.server.session.SessionLoop;
 import io.reelfleet.server.session.SessionLoop.Standing;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
@@ -41,6 +49,9 @@ public final class WorkerGrpc extends WorkerServiceGrpc.WorkerServiceImplBase {
     private final Worker worker;
     private final CommandGate gate;
     private final ReportStream reports;
+
+    /** A drain's grace has begun. */
+    private volatile boolean ends;
 
     WorkerGrpc(Worker worker, CommandGate gate, ReportStream reports) {
         this.worker = worker;
@@ -181,7 +192,7 @@ public final class WorkerGrpc extends WorkerServiceGrpc.WorkerServiceImplBase {
                         header,
                         CommandResponse.class,
                         () ->
-                                loop().drain("draining")
+                                (request.getStop() ? stopDraining() : loop().drain("draining"))
                                         .thenApply(
                                                 done -> {
                                                     endAt(request);
@@ -191,13 +202,88 @@ public final class WorkerGrpc extends WorkerServiceGrpc.WorkerServiceImplBase {
                 observer);
     }
 
+    @Override
+    public void findFork(FindForkRequest request, StreamObserver<FindForkResponse> observer) {
+        CommandHeader header = CommandHeader.newBuilder().setTerm(request.getTerm()).build();
+        Answers.send(
+                command(
+                        header,
+                        FindForkResponse.class,
+                        () ->
+                                CompletableFuture.supplyAsync(
+                                        () -> findFork(request),
+                                        task -> Thread.ofVirtual().name("find-fork").start(task))),
+                response -> response,
+                observer);
+    }
+
+    private FindForkResponse findFork(FindForkRequest request) {
+        try {
+            SessionLog.forkable(
+                    worker.store(),
+                    request.getSourceUid(),
+                    request.getChunk(),
+                    request.getNamespace());
+            return FindForkResponse.getDefaultInstance();
+        } catch (UnknownChunkException e) {
+            return FindForkResponse.newBuilder().setSentence(e.getMessage()).build();
+        } catch (StoreException e) {
+            throw new Refusal(Refusal.Kind.UNAVAILABLE, e.getMessage());
+        }
+    }
+
+    @Override
+    public void keep(KeepRequest request, StreamObserver<CommandResponse> observer) {
+        CommandHeader header =
+                CommandHeader.newBuilder()
+                        .setTerm(request.getTerm())
+                        .setRequestId(request.getRequestId())
+                        .build();
+        Answers.send(
+                command(
+                        header,
+                        CommandResponse.class,
+                        () -> {
+                            worker.keep(
+                                    request.hasAfterFinished()
+                                            ? Optional.of(
+                                                    Duration.ofSeconds(
+                                                            request.getAfterFinished().getSeconds(),
+                                                            request.getAfterFinished().getNanos()))
+                                            : Optional.empty(),
+                                    request.hasLiveChunks()
+                                            ? OptionalLong.of(request.getLiveChunks())
+                                            : OptionalLong.empty());
+                            worker.abandon(
+                                    request.getAbandonedList().stream()
+                                            .map(
+                                                    log ->
+                                                            new Retention.Unended(
+                                                                    log.getSessionUid(),
+                                                                    log.getEpoch()))
+                                            .toList());
+                            return CompletableFuture.completedFuture(
+                                    CommandResponse.getDefaultInstance());
+                        }),
+                response -> response,
+                observer);
+    }
+
+    /** Whoever is to end does not come back from that. */
+    private CompletableFuture<Void> stopDraining() {
+        return ends || reports.ending()
+                ? CompletableFuture.completedFuture(null)
+                : loop().stopDraining();
+    }
+
     /**
      * At the deadline the worker ends, empty or not; its sessions go on elsewhere from their logs.
      */
-    private static void endAt(DrainRequest request) {
+    private void endAt(DrainRequest request) {
         if (!request.hasGrace()) {
             return;
         }
+        ends = true;
         Duration grace =
                 Duration.ofSeconds(request.getGrace().getSeconds(), request.getGrace().getNanos());
         CompletableFuture.delayedExecutor(grace.toMillis(), TimeUnit.MILLISECONDS)

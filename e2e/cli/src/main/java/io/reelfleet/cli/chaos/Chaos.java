@@ -6,13 +6,16 @@ import io.reelfleet.api.allocator.v1.OpenSessionRequest;
 import io.reelfleet.api.allocator.v1.OpenSessionResponse;
 import io.reelfleet.api.allocator.v1.Pool;
 import io.reelfleet.api.allocator.v1.Session;
+import io.reelfleet.api.allocator.v1.UpdateSessionRequest;
 import io.reelfleet.api.allocator.v1.Worker;
 import io.reelfleet.api.log.v1.LogEntry;
 import io.reelfleet.api.log.v1.Tensor;
 import io.reelfleet.api.runtime.v1.Move;
 import io.reelfleet.api.runtime.v1.MoveResponse;
 import io.reelfleet.api.session.v1.Control;
+import io.reelfleet.api.session.v1.Origin;
 import io.reelfleet.api.session.v1.Pacing;
+import io.reelfleet.api.session.v1.RewindRequest;
 import io.reelfleet.api.session.v1.SessionSpec;
 import io.reelfleet.cli.Failure;
 import io.reelfleet.cli.allocator.Allocator;
@@ -30,6 +33,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.EnumSet;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -209,6 +213,7 @@ public final class Chaos implements AutoCloseable {
         List<Oracle.Violation> violations = new ArrayList<>();
         List<Oracle.Finding> findings = new ArrayList<>();
         long leaked;
+        List<Thread> changes = new ArrayList<>();
         try {
             for (Plan.Opened opened : plan.sessions()) {
                 sessions.add(open(opened.script(), opened.pacing()));
@@ -216,9 +221,23 @@ public final class Chaos implements AutoCloseable {
             for (Driven s : sessions) {
                 await(() -> s.entries().readOn().chunks() > 0, END_LIMIT);
             }
+            List<Driven> forks = Collections.synchronizedList(new ArrayList<>());
+            List<String> changed = Collections.synchronizedList(new ArrayList<>());
+            for (Plan.Change change : plan.changes()) {
+                Driven of = sessions.get(change.session());
+                changes.add(
+                        Thread.ofVirtual()
+                                .name("change")
+                                .start(() -> changed.add(change(change, seed, of, forks))));
+            }
             for (Plan.Act act : plan.acts()) {
                 acts.add(perform(act, sessions.get(act.session())));
             }
+            for (Thread change : changes) {
+                change.join(END_LIMIT);
+            }
+            sessions.addAll(forks);
+            acts.addAll(changed);
             long deadline = System.nanoTime() + END_LIMIT.toNanos();
             for (Driven s : sessions) {
                 await(
@@ -244,6 +263,7 @@ public final class Chaos implements AutoCloseable {
                                                                         s.uid(), v.sentence()))));
             }
         } finally {
+            changes.forEach(Thread::interrupt);
             for (Driven s : sessions) {
                 s.viewer().close();
             }
@@ -267,9 +287,49 @@ public final class Chaos implements AutoCloseable {
                 (System.nanoTime() - began) / 1e9);
     }
 
+    /** Does what somebody wants of a session, and says what came of it. */
+    private String change(Plan.Change change, long seed, Driven of, List<Driven> forks) {
+        SessionEntries log = new SessionEntries(fleet.folder().store(), of.uid());
+        try {
+            await(() -> log.readOn().chunks() >= change.after() || log.ended(), END_LIMIT);
+            if (change.fork()) {
+                forks.add(
+                        open(
+                                of.script(),
+                                of.spec().getPacing(),
+                                Optional.of(
+                                        Origin.newBuilder()
+                                                .setSessionUid(of.uid())
+                                                .setChunk(change.chunk())
+                                                .build())));
+            } else {
+                UpdateSessionRequest request =
+                        UpdateSessionRequest.newBuilder()
+                                .setUid(of.uid())
+                                .setRewind(
+                                        RewindRequest.newBuilder()
+                                                .setId("chaos-" + seed + "-" + change.after())
+                                                .setChunk(change.chunk()))
+                                .build();
+                retrying(() -> fleet.allocator().update(request));
+            }
+            return change.toString();
+        } catch (Failure e) {
+            return change + " (not done: " + e.getMessage() + ")";
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return change + " (given up)";
+        }
+    }
+
     private Driven open(int script, Pacing pacing) throws InterruptedException {
+        return open(script, pacing, Optional.empty());
+    }
+
+    private Driven open(int script, Pacing pacing, Optional<Origin> from)
+            throws InterruptedException {
         String uid = "chaos-" + UUID.randomUUID().toString().substring(0, 8);
-        SessionSpec spec =
+        SessionSpec.Builder spec =
                 SessionSpec.newBuilder()
                         .setUid(uid)
                         .setName(uid)
@@ -279,8 +339,10 @@ public final class Chaos implements AutoCloseable {
                         .setPacing(pacing)
                         .setMaxChunks(CHUNKS)
                         .addControls(
-                                Control.newBuilder().setKind("prompt").setText(SCRIPTS.get(script)))
-                        .build();
+                                Control.newBuilder()
+                                        .setKind("prompt")
+                                        .setText(SCRIPTS.get(script)));
+        from.ifPresent(spec::setFrom);
         OpenSessionRequest request =
                 OpenSessionRequest.newBuilder()
                         .setSpec(spec)

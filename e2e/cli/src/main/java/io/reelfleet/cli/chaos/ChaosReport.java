@@ -143,8 +143,10 @@ public final class ChaosReport {
                 leaks == 0 ? "0 pages leaked" : "pages leaked in " + leaks + " runs");
         terminal.printf(
                 Locale.ROOT,
-                "%,d sessions, %,d live moves, %,d rebuilt after a crash; %,d chunks held bit by bit, %,d of continuations by their number; viewers got %,d%n",
+                "%,d sessions, %,d of them forks, %,d rewinds, %,d live moves, %,d rebuilt after a crash; %,d chunks held bit by bit, %,d of continuations by their number; viewers got %,d%n",
                 sessions.size(),
+                sessions.stream().filter(Oracle.Finding::forked).count(),
+                sessions.stream().mapToInt(Oracle.Finding::rewinds).sum(),
                 sessions.stream().mapToInt(Oracle.Finding::moves).sum(),
                 sessions.stream().mapToInt(Oracle.Finding::rebuilds).sum(),
                 compared,
@@ -202,6 +204,8 @@ public final class ChaosReport {
                 session.put("seen", s.seen());
                 session.put("moves", s.moves());
                 session.put("rebuilds", s.rebuilds());
+                session.put("rewinds", s.rewinds());
+                session.put("forked", s.forked());
                 session.put("longest_wait_s", s.longestWait());
                 ArrayNode seams = session.putArray("seams");
                 for (Oracle.Seam seam : s.seams()) {

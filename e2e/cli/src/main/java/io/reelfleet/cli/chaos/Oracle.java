@@ -7,6 +7,7 @@ import io.reelfleet.api.log.v1.Tensor;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -14,7 +15,8 @@ import java.util.Map;
  * Judges one session by its log, chunk by chunk: gapless, each chunk once, one owner at a time, the
  * bits of an undisturbed session of the same prompt and seed, and what its viewer saw. After a
  * crash that came when frames had left the window the bits may go another way: from there on only
- * the numbers are held against it, and the seam is measured.
+ * the numbers are held against it, and the seam is measured. A rewind into the first window brings
+ * the undisturbed bits back, and a fork of it begins with them.
  *
  * @param chunks how many the session had to write
  * @param windowChunks so many chunks lie in the window before the first frames leave it
@@ -51,6 +53,8 @@ public record Oracle(long chunks, long windowChunks) {
      * @param seen chunks that the viewer had
      * @param moves live moves
      * @param rebuilds takeovers that rebuilt the state from the log
+     * @param rewinds how often it went back
+     * @param forked whether it is a fork
      * @param seams of the continuations
      * @param longestWait most seconds between two chunks in the log
      */
@@ -61,6 +65,8 @@ public record Oracle(long chunks, long windowChunks) {
             long seen,
             int moves,
             int rebuilds,
+            int rewinds,
+            boolean forked,
             List<Seam> seams,
             double longestWait) {}
 
@@ -83,6 +89,10 @@ public record Oracle(long chunks, long windowChunks) {
         long seen = 0;
         int moves = 0;
         int rebuilds = 0;
+        int rewinds = 0;
+        boolean forked = false;
+        Map<Long, Long> positions = new HashMap<>();
+        long replayed = 0;
         boolean exact = true;
         boolean ended = false;
         double longestWait = 0;
@@ -127,7 +137,7 @@ public record Oracle(long chunks, long windowChunks) {
                         moves++;
                     } else if (epoch >= 0) {
                         rebuilds++;
-                        if (next > windowChunks) {
+                        if (next - replayed > windowChunks) {
                             exact = false;
                             seams.add(new Seam(next, Double.NaN, Double.NaN));
                         }
@@ -166,6 +176,15 @@ public record Oracle(long chunks, long windowChunks) {
                     stored.add(chunk);
                     // After a rewind a chunk is held against the one at its place in the video.
                     long position = k - chunk.getReplayed();
+                    if (chunk.getReplayed() != replayed && !(forked && positions.isEmpty())) {
+                        wrong.add(
+                                new Violation(
+                                        Kind.BROKEN,
+                                        "chunk %d stands at position %d where position %d comes next"
+                                                .formatted(k, position, k - replayed)));
+                    }
+                    replayed = chunk.getReplayed();
+                    positions.put(k, position);
                     if (exact && position < undisturbed.size()) {
                         compared++;
                         if (!undisturbed.get((int) position).equals(chunk.getLatents())) {
@@ -196,7 +215,10 @@ public record Oracle(long chunks, long windowChunks) {
                 }
                 case END -> ended = true;
                 // Its chunks up to there are in another session's log.
-                case FORK -> next = entry.getFork().getChunk() + 1;
+                case FORK -> {
+                    next = entry.getFork().getChunk() + 1;
+                    forked = true;
+                }
                 case REWIND -> {
                     if (entry.getRewind().getNextChunk() != next) {
                         wrong.add(
@@ -205,6 +227,15 @@ public record Oracle(long chunks, long windowChunks) {
                                         "a rewind goes on with chunk %d where chunk %d comes next"
                                                 .formatted(
                                                         entry.getRewind().getNextChunk(), next)));
+                    }
+                    rewinds++;
+                    long to = entry.getRewind().getChunk();
+                    // Of a fork the first ones are in the other session's log.
+                    long position = positions.getOrDefault(to, to);
+                    replayed = next - position;
+                    exact = position <= windowChunks;
+                    if (!exact) {
+                        seams.add(new Seam(next, Double.NaN, Double.NaN));
                     }
                 }
                 case TRIM -> {}
@@ -231,6 +262,8 @@ public record Oracle(long chunks, long windowChunks) {
                 seen,
                 moves,
                 rebuilds,
+                rewinds,
+                forked,
                 seams.stream().map(s -> measured(s, stored)).toList(),
                 longestWait);
     }

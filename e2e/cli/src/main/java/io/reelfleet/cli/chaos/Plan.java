@@ -13,11 +13,15 @@ import java.util.SplittableRandom;
  *
  * @param sessions that stream
  * @param acts one after the other
+ * @param changes what people do with the sessions meanwhile
  */
-record Plan(long seed, List<Opened> sessions, List<Act> acts) {
+record Plan(long seed, List<Opened> sessions, List<Act> acts, List<Change> changes) {
     private static final int SCRIPTS = 4;
     private static final int LONGEST_DELAY_MILLIS = 12;
     private static final int LONGEST_LEAD_MILLIS = 700;
+
+    /** So many chunks a session has at most when it is changed. */
+    private static final int LATEST_CHANGE = 10;
 
     /** Longer than the fleet's patience with a silent worker. */
     private static final int LONG_MILLIS = 5_500;
@@ -51,6 +55,25 @@ record Plan(long seed, List<Opened> sessions, List<Act> acts) {
                     + " when "
                     + step.title()
                     + (delay == 0 ? "" : " +" + delay + " ms");
+        }
+    }
+
+    /**
+     * Somebody forks a session or lets it go back, to chunks that all lie in the first window: the
+     * bits are then known.
+     *
+     * @param session which one
+     * @param fork another one goes on after the chunk; otherwise it goes back itself, and makes the
+     *     chunk again
+     * @param after as soon as it has so many chunks
+     */
+    record Change(int session, boolean fork, int chunk, int after) {
+        @Override
+        public String toString() {
+            return fork
+                    ? "session %d forked after chunk %d, at %d chunks"
+                            .formatted(session, chunk, after)
+                    : "session %d back to chunk %d, at %d chunks".formatted(session, chunk, after);
         }
     }
 
@@ -98,6 +121,18 @@ record Plan(long seed, List<Opened> sessions, List<Act> acts) {
                             hold,
                             jump));
         }
-        return new Plan(seed, List.copyOf(sessions), List.copyOf(acts));
+        List<Change> changes = new ArrayList<>();
+        int changed = random.nextInt(3);
+        for (int i = 0; i < changed; i++) {
+            boolean fork = random.nextBoolean();
+            int chunk = random.nextInt((int) Chaos.WINDOW_CHUNKS) + (fork ? 0 : 1);
+            changes.add(
+                    new Change(
+                            random.nextInt(count),
+                            fork,
+                            chunk,
+                            chunk + 1 + random.nextInt(LATEST_CHANGE - chunk)));
+        }
+        return new Plan(seed, List.copyOf(sessions), List.copyOf(acts), List.copyOf(changes));
     }
 }

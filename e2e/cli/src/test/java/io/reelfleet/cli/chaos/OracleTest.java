@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.google.protobuf.ByteString;
 import io.reelfleet.api.log.v1.Chunk;
 import io.reelfleet.api.log.v1.End;
+import io.reelfleet.api.log.v1.Fork;
 import io.reelfleet.api.log.v1.LogEntry;
 import io.reelfleet.api.log.v1.MediaSegment;
 import io.reelfleet.api.log.v1.Owner;
@@ -106,7 +107,7 @@ class OracleTest {
         end(3);
 
         assertThat(judged())
-                .isEqualTo(new Finding(List.of(), CHUNKS, 0, CHUNKS, 1, 1, List.of(), 0));
+                .isEqualTo(new Finding(List.of(), CHUNKS, 0, CHUNKS, 1, 1, 0, false, List.of(), 0));
     }
 
     @Test
@@ -130,6 +131,29 @@ class OracleTest {
         end(1);
 
         finds(Kind.ALTERED, "chunk 4 has other bits than in the undisturbed session");
+    }
+
+    @Test
+    void aRewoundChunkAtAnotherPlaceThanTheRewindSaysIsFound() {
+        owner(1, 0, "");
+        chunks(1, 0, 4);
+        entry(1, LogEntry.newBuilder().setRewind(Rewind.newBuilder().setChunk(2).setNextChunk(4)));
+        rewound(4, latents(1));
+        rewound(5, latents(2));
+        end(1);
+
+        finds(Kind.BROKEN, "chunk 4 stands at position 1 where position 2 comes next");
+    }
+
+    @Test
+    void aForkBeginsWithTheBitsThatFollowItsSource() {
+        entry(1, LogEntry.newBuilder().setFork(Fork.newBuilder().setSourceUid("s").setChunk(1)));
+        owner(1, 2, "");
+        chunks(1, 2, CHUNKS);
+        end(1);
+        assertThat(judged().violations()).isEmpty();
+        assertThat(judged().forked()).isTrue();
+        assertThat(judged().compared()).isEqualTo(CHUNKS - 2);
     }
 
     private void rewound(long k, Tensor latents) {

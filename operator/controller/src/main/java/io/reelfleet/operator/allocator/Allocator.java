@@ -52,6 +52,9 @@ public final class Allocator implements Allocation {
     private static final Pattern UID = Pattern.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?");
     private static final long REPLY_SECONDS = 10;
 
+    /** A look into the store, by a worker. */
+    private static final long STORE_SECONDS = 3;
+
     /** A worker's report may be a second old. */
     private static final long NEWER_THAN_KNOWN = 16;
 
@@ -269,11 +272,16 @@ public final class Allocator implements Allocation {
         }
     }
 
-    /** What is known here of a fork's source; of sessions that ended long ago its worker knows. */
+    /**
+     * What is known here of a fork's source. Of sessions that this operator does not know a worker
+     * of the pool looks into the store; where none can be asked now, the one that gets the session
+     * says it.
+     */
     private void forkable(SessionSpec spec) {
         String source = spec.getFrom().getSessionUid();
         Optional<SessionView> known = fleets.session(source);
         if (known.isEmpty()) {
+            stored(spec, source);
             return;
         }
         if (!known.get().wish().spec().getNamespace().equals(spec.getNamespace())) {
@@ -283,6 +291,27 @@ public final class Allocator implements Allocation {
                             .formatted(spec.getNamespace(), source));
         }
         stored("spec.from.chunk", known.get(), spec.getFrom().getChunk());
+    }
+
+    private void stored(SessionSpec spec, String source) {
+        String sentence;
+        try {
+            sentence =
+                    fleets.findFork(
+                                    spec.getPool(),
+                                    source,
+                                    spec.getFrom().getChunk(),
+                                    spec.getNamespace())
+                            .get(STORE_SECONDS, TimeUnit.SECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw refused(Status.Code.UNAVAILABLE, "the operator is ending; try again");
+        } catch (ExecutionException | TimeoutException e) {
+            return;
+        }
+        if (!sentence.isEmpty()) {
+            throw refused(Status.Code.INVALID_ARGUMENT, sentence);
+        }
     }
 
     /** Chunk numbers that are far from being there are a mistake; the worker knows exactly. */

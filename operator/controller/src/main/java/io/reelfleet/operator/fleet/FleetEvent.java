@@ -23,6 +23,13 @@ sealed interface FleetEvent {
     record SessionUnwanted(String uid, String reason, CompletableFuture<Void> reply)
             implements FleetEvent {}
 
+    /** Whether a session may go on from a chunk of another one; see {@link FleetLoop#findFork}. */
+    record ForkWanted(String source, long chunk, String namespace, CompletableFuture<String> reply)
+            implements FleetEvent {}
+
+    /** A worker could not be told what is kept. */
+    record KeepFailed(String worker) implements FleetEvent {}
+
     /** Somebody wants the session moved, to that worker or (empty) to any. */
     record MoveWanted(String uid, String worker, CompletableFuture<SessionView> reply)
             implements FleetEvent {}

@@ -8,15 +8,19 @@ import io.reelfleet.api.runtime.v1.ChunkStat;
 import io.reelfleet.api.runtime.v1.CommandHeader;
 import io.reelfleet.api.runtime.v1.CommandResponse;
 import io.reelfleet.api.runtime.v1.DrainRequest;
+import io.reelfleet.api.runtime.v1.FindForkRequest;
+import io.reelfleet.api.runtime.v1.KeepRequest;
 import io.reelfleet.api.runtime.v1.MoveReport;
 import io.reelfleet.api.runtime.v1.ReleaseRequest;
 import io.reelfleet.api.runtime.v1.SessionCommand;
 import io.reelfleet.api.runtime.v1.SessionReport;
 import io.reelfleet.api.runtime.v1.Transport;
+import io.reelfleet.api.runtime.v1.UnendedLog;
 import io.reelfleet.api.runtime.v1.UpdateRequest;
 import io.reelfleet.api.runtime.v1.WorkerPhase;
 import io.reelfleet.api.runtime.v1.WorkerReport;
 import io.reelfleet.api.session.v1.SessionState;
+import io.reelfleet.crds.Durations;
 import io.reelfleet.crds.GPUPoolSpec;
 import io.reelfleet.migration.protocol.Move;
 import io.reelfleet.migration.protocol.Outcome;
@@ -88,6 +92,12 @@ public final class FleetLoop {
 
     /** Finished sessions of the allocator stay readable for so long. */
     private static final long FINISHED_MILLIS = 600_000;
+
+    /** A leader that has led for so long knows of everybody who is wanted. */
+    private static final long SETTLED_MILLIS = 120_000;
+
+    /** Why a session moves that somebody moves by hand. */
+    private static final String ASKED = "Asked";
 
     /** A loop that wakes so late has been kept from running. */
     private static final long STALLED_MILLIS = 1_000;
@@ -241,6 +251,18 @@ public final class FleetLoop {
         return reply;
     }
 
+    /**
+     * Asks a worker whether a session may go on from a chunk of another one. The future has the
+     * sentence that says why not, empty when it may; it fails when no worker can say.
+     *
+     * @param namespace of the session that is to be
+     */
+    public CompletableFuture<String> findFork(String source, long chunk, String namespace) {
+        CompletableFuture<String> reply = new CompletableFuture<>();
+        mailbox.add(new FleetEvent.ForkWanted(source, chunk, namespace, reply));
+        return reply;
+    }
+
     /** Asks the provider for its workers soon: something about them has changed. */
     public void workersChanged() {
         mailbox.add(new FleetEvent.ListingFailed(null));
@@ -337,7 +359,8 @@ public final class FleetLoop {
             case FleetEvent.PoolRemoved(CompletableFuture<Void> done) -> remove(done, now);
             case FleetEvent.SessionWanted e -> want(e, now);
             case FleetEvent.SessionUnwanted e -> unwant(e);
-            case FleetEvent.MoveWanted e -> moveWanted(e);
+            case FleetEvent.MoveWanted e -> moveWanted(e, now);
+            case FleetEvent.ForkWanted e -> forkWanted(e);
             case FleetEvent.Reported e -> reported(e, now);
             case FleetEvent.Listed e -> listed(e, now);
             case FleetEvent.ListingFailed(String why) -> {
@@ -364,6 +387,20 @@ public final class FleetLoop {
                 if (w != null && failure != null) {
                     w.drainSent = false;
                     w.drain.failed(now);
+                } else if (w != null && w.undraining) {
+                    if (w.undraining) {
+                        w.undraining = false;
+                        w.drainSent = false;
+                    }
+                    w.drainSent = false;
+                }
+            }
+            case FleetEvent.KeepFailed(String worker) -> {
+                // The next report brings it up again.
+                WorkerEntry w = workers.get(worker);
+                if (w != null) {
+                    w.keeps = null;
+                    w.abandoned.clear();
                 }
             }
             case FleetEvent.Deposed d -> deposed.run();
@@ -391,9 +428,11 @@ public final class FleetLoop {
         if (s == null) {
             s = new SessionEntry(wish, now);
             sessions.put(s.uid, s);
-            if (wish.knownEpoch() > 0 || rebuilding) {
-                s.frozen = rebuilding;
-            }
+            // Who came after this loop had begun is on no worker that has not reported yet.
+            boolean isNew =
+                    wish.knownEpoch() == 0
+                            && wish.openedAt().isAfter(Instant.ofEpochMilli(startedAt));
+            s.frozen = rebuilding && !isNew;
             touched.add(s.uid);
             LOG.infof(
                     "pool %s: session %s (%s) is wanted by %s",
@@ -452,7 +491,7 @@ public final class FleetLoop {
         }
     }
 
-    private void moveWanted(FleetEvent.MoveWanted e) {
+    private void moveWanted(FleetEvent.MoveWanted e, long now) {
         SessionEntry s = sessions.get(e.uid());
         String problem = s == null ? "there is no session " + e.uid() : cannotMove(s);
         WorkerEntry to = null;
@@ -481,7 +520,8 @@ public final class FleetLoop {
                 "pool %s: session %s moves from worker %s to %s: somebody wants it",
                 pool.name(), s.uid, s.worker, to.name);
         s.moveTo = to.name;
-        s.moveReason = "Asked";
+        s.moveReason = ASKED;
+        s.heldUntil = now + settings.holdMillis();
         moveLive(s, Transport.TRANSPORT_DIRECT);
         replies.add(() -> e.reply().complete(view.sessions().getOrDefault(s.uid, s.view)));
     }
@@ -509,6 +549,83 @@ public final class FleetLoop {
                 .filter(w -> w.phase() == WorkerSnapshot.Phase.READY && !w.name.equals(worker))
                 .min(java.util.Comparator.comparingInt(w -> held.getOrDefault(w.name, 0)))
                 .orElse(null);
+    }
+
+    private void forkWanted(FleetEvent.ForkWanted e) {
+        Optional<WorkerEntry> any =
+                workers.values().stream()
+                        .filter(w -> w.phase() == WorkerSnapshot.Phase.READY && w.link != null)
+                        .findFirst();
+        if (any.isEmpty()) {
+            e.reply().completeExceptionally(Status.UNAVAILABLE.asRuntimeException());
+            return;
+        }
+        WorkerLink link = any.get().link;
+        FindForkRequest request =
+                FindForkRequest.newBuilder()
+                        .setTerm(term)
+                        .setSourceUid(e.source())
+                        .setChunk(e.chunk())
+                        .setNamespace(e.namespace())
+                        .build();
+        call(() -> link.findFork(request))
+                .whenComplete(
+                        (r, failure) -> {
+                            if (failure == null) {
+                                e.reply().complete(r.getSentence());
+                            } else {
+                                e.reply().completeExceptionally(failure);
+                            }
+                        });
+    }
+
+    // ---- what is kept
+
+    /** A worker starts with what its pool said then; from there on it is told. */
+    private void keep(WorkerEntry w, List<UnendedLog> unended, long now) {
+        GPUPoolSpec.Retention retention = pool.spec() == null ? null : pool.spec().retention();
+        Set<String> named = new HashSet<>();
+        unended.forEach(log -> named.add(log.getSessionUid()));
+        w.abandoned.retainAll(named);
+        // Owners may come late to a new leader; nobody is in a hurry here.
+        boolean knowsAll = !rebuilding && now - startedAt >= SETTLED_MILLIS;
+        List<UnendedLog> abandoned =
+                unended.stream()
+                        .filter(log -> knowsAll && !sessions.containsKey(log.getSessionUid()))
+                        .filter(log -> w.abandoned.add(log.getSessionUid()))
+                        .toList();
+        boolean told = retention == null || retention.equals(w.keeps);
+        if (w.link == null || told && abandoned.isEmpty()) {
+            return;
+        }
+        KeepRequest.Builder request =
+                KeepRequest.newBuilder()
+                        .setTerm(term)
+                        .setRequestId("t" + term + "-keep-" + (++commandNumber))
+                        .addAllAbandoned(abandoned);
+        if (retention != null) {
+            request.setAfterFinished(
+                    com.google.protobuf.Duration.newBuilder()
+                            .setSeconds(Durations.parse(retention.afterFinished()).toSeconds()));
+            request.setLiveChunks(retention.liveChunks() == null ? 0 : retention.liveChunks());
+        }
+        w.keeps = retention;
+        for (UnendedLog log : abandoned) {
+            LOG.infof(
+                    "pool %s: session %s is wanted by nobody; worker %s ends its log",
+                    pool.name(), log.getSessionUid(), w.name);
+        }
+        call(() -> w.link.keep(request.build()))
+                .whenComplete(
+                        (ok, failure) -> {
+                            // A worker of a build that does not know this keeps what it was
+                            // started with.
+                            if (failure != null
+                                    && Status.fromThrowable(failure).getCode()
+                                            != Status.Code.UNIMPLEMENTED) {
+                                mailbox.add(new FleetEvent.KeepFailed(w.name));
+                            }
+                        });
     }
 
     // ---- reports
@@ -556,6 +673,9 @@ public final class FleetLoop {
             }
         }
         w.strays.retainAll(here);
+        if (w.reported == WorkerPhase.WORKER_PHASE_READY) {
+            keep(w, r.getUnendedList(), now);
+        }
         for (ChunkStat c : r.getChunksList()) {
             chunk(w, c, now);
         }
@@ -1123,9 +1243,13 @@ public final class FleetLoop {
     private void empty(long now) {
         for (WorkerEntry w : workers.values()) {
             Leaving leaving = w.stopping ? null : w.leaving();
+            if (leaving == null && w.announced && !w.stopping) {
+                stays(w);
+            }
             if (leaving == null || w.announced) {
                 continue;
             }
+            w.undraining = false;
             w.announced = true;
             w.lastLeftAt = now;
             w.wentLive = 0;
@@ -1152,6 +1276,20 @@ public final class FleetLoop {
             order(s, Verb.RELEASE);
         }
         step.giveBack().forEach(w -> giveBack(w, now));
+    }
+
+    /** The reason to empty it has gone before it was empty: a node that is uncordoned again. */
+    private void stays(WorkerEntry w) {
+        w.announced = false;
+        w.message = "";
+        w.undraining = w.draining;
+        w.draining = false;
+        w.drainSent = false;
+        String sentence =
+                "worker %s is not emptied any more: the reason has gone; sessions moved meanwhile: %d"
+                        .formatted(w.name, w.wentLive);
+        LOG.infof("pool %s: %s", pool.name(), sentence);
+        happened(null, false, "Stays", sentence);
     }
 
     /** What became of the sessions of a worker that had to leave. */
@@ -1258,7 +1396,11 @@ public final class FleetLoop {
                             s.waitingSince,
                             s.idleSince,
                             place(s),
-                            s.busy() || s.frozen || s.heldBack || !s.retry.ready(now),
+                            s.busy()
+                                    || s.frozen
+                                    || s.heldBack
+                                    || held(s, now)
+                                    || !s.retry.ready(now),
                             s.alone()));
         }
         return new FleetSnapshot(now, settingsNow, seen, known, DemandHistory.none());
@@ -1266,6 +1408,12 @@ public final class FleetLoop {
 
     private SessionClass classOf(SessionEntry s, int capacity) {
         return SessionClass.of(pool, capacity, s.spec(), shared.priorityClasses());
+    }
+
+    /** A worker that is to be emptied has no use for who put a session there. */
+    private boolean held(SessionEntry s, long now) {
+        WorkerEntry w = s.worker == null ? null : workers.get(s.worker);
+        return w != null && !w.emptying() && s.held(now);
     }
 
     /** The pool's settings, with what workers have told since. */
@@ -1504,9 +1652,12 @@ public final class FleetLoop {
                 // mended.
                 giveBack(w, now);
             }
-            if (w.draining && !w.drainSent && w.link != null && w.drain.ready(now)) {
+            if ((w.draining || w.undraining)
+                    && !w.drainSent
+                    && w.link != null
+                    && w.drain.ready(now)) {
                 w.drainSent = true;
-                drain(w, "drain", NO_DEADLINE);
+                drain(w, "drain" + ++w.drains, NO_DEADLINE);
             }
         }
     }
@@ -1528,7 +1679,8 @@ public final class FleetLoop {
         DrainRequest.Builder request =
                 DrainRequest.newBuilder()
                         .setTerm(term)
-                        .setRequestId("t" + term + "-" + id + "-" + w.name);
+                        .setRequestId("t" + term + "-" + id + "-" + w.name)
+                        .setStop(w.undraining && !w.stopping);
         if (graceSeconds != NO_DEADLINE) {
             request.setGrace(com.google.protobuf.Duration.newBuilder().setSeconds(graceSeconds));
         }
@@ -1792,7 +1944,7 @@ public final class FleetLoop {
         String to = s.moveTo;
         order(s, Verb.MOVE);
         Move move = new Move("t" + term + "-m" + s.command, s.worker, to, s.epoch + 1);
-        s.live = new LiveMove(move, s.spec(), s.epoch, transport);
+        s.live = new LiveMove(move, s.spec(), s.epoch, transport, settings.moveBytesPerSecond());
         moves.ordered(
                 move.id(),
                 s,
@@ -1899,6 +2051,9 @@ public final class FleetLoop {
                 }
                 s.epoch = Math.max(s.epoch, live.move.epoch());
                 s.admittedAtChunk = s.nextChunk;
+                if (s.moveReason.equals(ASKED)) {
+                    s.heldUntil = now + settings.holdMillis();
+                }
                 s.message = "";
                 s.moves++;
                 migrations++;

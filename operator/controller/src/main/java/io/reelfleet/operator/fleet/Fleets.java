@@ -149,6 +149,15 @@ public final class Fleets {
         return r == null ? Optional.empty() : Optional.of(r.loop().want(wish));
     }
 
+    /** Asks a worker of a pool; see {@link FleetLoop#findFork}. */
+    public CompletableFuture<String> findFork(
+            String pool, String source, long chunk, String namespace) {
+        Running r = pools.get(pool);
+        return r == null
+                ? CompletableFuture.failedFuture(new IllegalStateException("no pool " + pool))
+                : r.loop().findFork(source, chunk, namespace);
+    }
+
     /** Posts to every pool that nobody wants the session any longer. */
     public CompletableFuture<Void> unwant(String uid, String reason) {
         return CompletableFuture.allOf(

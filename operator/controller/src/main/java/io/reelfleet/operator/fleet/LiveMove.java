@@ -48,6 +48,7 @@ final class LiveMove {
     final Transport transport;
     private final SessionSpec spec;
     private final long sourceEpoch;
+    private final long bytesPerSecond;
     private CoordinatorState state;
     private MoveResponse place = MoveResponse.getDefaultInstance();
     private boolean begun;
@@ -57,7 +58,16 @@ final class LiveMove {
     private long deadline = Long.MAX_VALUE;
     private int calls;
 
-    LiveMove(Move move, SessionSpec spec, long sourceEpoch, Transport transport) {
+    /**
+     * @param bytesPerSecond at most, before the cut-over; 0 for no limit
+     */
+    LiveMove(
+            Move move,
+            SessionSpec spec,
+            long sourceEpoch,
+            Transport transport,
+            long bytesPerSecond) {
+        this.bytesPerSecond = bytesPerSecond;
         this.move = move;
         this.uid = spec.getUid();
         this.spec = spec;
@@ -225,6 +235,7 @@ final class LiveMove {
                                                     .setTransport(transport)
                                                     .setHost(place.getHost())
                                                     .setPort(place.getPort())
+                                                    .setBytesPerSecond(bytesPerSecond)
                                                     .build()));
             case CoordinatorCommand.SendCancel(Move _, String worker) ->
                     call(

@@ -83,6 +83,9 @@ final class SessionEntry {
     /** Why it moves, in one word. */
     String moveReason = "";
 
+    /** Somebody moved it by hand: until then the policy leaves it where it is; 0 for never. */
+    long heldUntil;
+
     /** The last move by release and log; null when there was none. */
     String moveByLog;
 
@@ -123,6 +126,11 @@ final class SessionEntry {
 
     boolean busy() {
         return verb != null;
+    }
+
+    /** Whether the policy is to leave it where somebody has put it. */
+    boolean held(long now) {
+        return now < heldUntil && worker != null && wish.active() && !suspended();
     }
 
     boolean suspended() {

@@ -2,6 +2,7 @@ package io.reelfleet.operator.fleet;
 
 import io.reelfleet.api.runtime.v1.Hello;
 import io.reelfleet.api.runtime.v1.WorkerPhase;
+import io.reelfleet.crds.GPUPoolSpec;
 import io.reelfleet.operator.workers.Leaving;
 import io.reelfleet.operator.workers.WorkerLink;
 import io.reelfleet.scheduler.WorkerSnapshot;
@@ -66,6 +67,13 @@ final class WorkerEntry {
     boolean draining;
 
     boolean drainSent;
+
+    /** It was told to drain for a reason that has gone, and is told to stop that. */
+    boolean undraining;
+
+    /** Told to drain or to stop that, so often. */
+    int drains;
+
     final Backoff drain = new Backoff(200, 5_000);
 
     /** It is being given back: it counts no longer. */
@@ -74,6 +82,12 @@ final class WorkerEntry {
     boolean stopSent;
     final Backoff stop = new Backoff(500, 10_000);
     boolean occupied;
+
+    /** What it keeps of sessions' chunks, as it was last told; null when it was not. */
+    GPUPoolSpec.Retention keeps;
+
+    /** Logs that it was told to end, and whose end it has not noticed yet. */
+    final Set<String> abandoned = new HashSet<>();
 
     /** Sessions that it holds though they are not its own, and whose release is under way. */
     final Set<String> strays = new HashSet<>();

@@ -5,7 +5,7 @@ import java.util.regex.Pattern;
 
 /** Reads what workers say went wrong. */
 final class WorkerProblems {
-    private static final Pattern NUMBER = Pattern.compile("\\d+");
+    private static final Pattern EPOCH = Pattern.compile("epoch (\\d{1,18})\\b");
 
     private WorkerProblems() {}
 
@@ -22,16 +22,14 @@ final class WorkerProblems {
     }
 
     /**
-     * The highest number in a {@code STALE_EPOCH ...} answer: the epoch that is in force; 0 when it
-     * names none.
+     * The highest epoch in a {@code STALE_EPOCH ...} answer: the one that is in force; 0 when it
+     * names none. Sessions and workers may have numbers in their names.
      */
     static long epochIn(String sentence) {
         long highest = 0;
-        Matcher m = NUMBER.matcher(sentence);
+        Matcher m = EPOCH.matcher(sentence);
         while (m.find()) {
-            if (m.group().length() < 19) {
-                highest = Math.max(highest, Long.parseLong(m.group()));
-            }
+            highest = Math.max(highest, Long.parseLong(m.group(1)));
         }
         return highest;
     }

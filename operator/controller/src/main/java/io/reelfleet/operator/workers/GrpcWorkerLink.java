@@ -12,6 +12,9 @@ import io.reelfleet.api.runtime.v1.AdmitResponse;
 import io.reelfleet.api.runtime.v1.CancelMoveRequest;
 import io.reelfleet.api.runtime.v1.CommandResponse;
 import io.reelfleet.api.runtime.v1.DrainRequest;
+import io.reelfleet.api.runtime.v1.FindForkRequest;
+import io.reelfleet.api.runtime.v1.FindForkResponse;
+import io.reelfleet.api.runtime.v1.KeepRequest;
 import io.reelfleet.api.runtime.v1.MoveResponse;
 import io.reelfleet.api.runtime.v1.PrepareMoveRequest;
 import io.reelfleet.api.runtime.v1.ReleaseRequest;
@@ -201,6 +204,16 @@ public final class GrpcWorkerLink implements WorkerLink {
     @Override
     public CompletableFuture<MoveResponse> cancelMove(CancelMoveRequest request) {
         return completable(stub().cancelMove(request));
+    }
+
+    @Override
+    public CompletableFuture<FindForkResponse> findFork(FindForkRequest request) {
+        return completable(stub().findFork(request));
+    }
+
+    @Override
+    public CompletableFuture<CommandResponse> keep(KeepRequest request) {
+        return completable(stub().keep(request));
     }
 
     @Override

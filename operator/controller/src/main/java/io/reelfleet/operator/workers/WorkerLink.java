@@ -6,6 +6,9 @@ import io.reelfleet.api.runtime.v1.AdmitResponse;
 import io.reelfleet.api.runtime.v1.CancelMoveRequest;
 import io.reelfleet.api.runtime.v1.CommandResponse;
 import io.reelfleet.api.runtime.v1.DrainRequest;
+import io.reelfleet.api.runtime.v1.FindForkRequest;
+import io.reelfleet.api.runtime.v1.FindForkResponse;
+import io.reelfleet.api.runtime.v1.KeepRequest;
 import io.reelfleet.api.runtime.v1.MoveResponse;
 import io.reelfleet.api.runtime.v1.PrepareMoveRequest;
 import io.reelfleet.api.runtime.v1.ReleaseRequest;
@@ -66,6 +69,16 @@ public interface WorkerLink extends AutoCloseable {
 
     /** See WorkerService.CancelMove. */
     default CompletableFuture<MoveResponse> cancelMove(CancelMoveRequest request) {
+        return CompletableFuture.failedFuture(Status.UNIMPLEMENTED.asRuntimeException());
+    }
+
+    /** See WorkerService.FindFork. */
+    default CompletableFuture<FindForkResponse> findFork(FindForkRequest request) {
+        return CompletableFuture.failedFuture(Status.UNIMPLEMENTED.asRuntimeException());
+    }
+
+    /** See WorkerService.Keep. */
+    default CompletableFuture<CommandResponse> keep(KeepRequest request) {
         return CompletableFuture.failedFuture(Status.UNIMPLEMENTED.asRuntimeException());
     }
 

@@ -165,6 +165,69 @@ class DrainTest {
                 .doesNotContain("start copied 1");
     }
 
+    @Test
+    void aDrainWhoseReasonGoesAwayIsStoppedAndMayComeAgain() {
+        TestFleet fleet = fleet(2, 2, 4);
+        TestFleet.Worker spared = fleet.workerOf("s1");
+        List<String> its = List.copyOf(spared.sessions.keySet());
+        fleet.moving = Moving.STALLS;
+        spared.leaving = leaving(Reason.NODE_CORDONED, null);
+        fleet.run(1);
+        assertThat(spared.commands).contains("drain");
+        assertThat(fleet.loop.view().workers())
+                .anyMatch(w -> w.name().equals(spared.name) && w.phase().equals("Draining"));
+
+        spared.leaving = null;
+        fleet.run(2);
+        assertThat(spared.commands).contains("stop drain");
+        fleet.run(20);
+        assertThat(fleet.loop.view().workers())
+                .anyMatch(w -> w.name().equals(spared.name) && w.phase().equals("Ready"));
+        assertThat(spared.sessions.keySet()).as("who had not moved stays").containsAll(its);
+        assertThat(fleet.stopped).doesNotContain(spared.name);
+        assertThat(fleet.occurrences).anyMatch(o -> o.reason().equals("Stays"));
+
+        fleet.moving = Moving.WORKS;
+        spared.leaving = leaving(Reason.NODE_CORDONED, null);
+        fleet.run(15);
+        assertThat(spared.commands.stream().filter("drain"::equals)).hasSize(2);
+        assertThat(fleet.stopped).contains(spared.name);
+    }
+
+    @Test
+    void stateThatSomebodySuspendedIsCopiedAlsoWhenThePoolNeedsTheWorkerNoLonger() {
+        TestFleet fleet = new TestFleet(3, 1, 2);
+        fleet.moving = Moving.WORKS;
+        for (int i = 1; i <= 4; i++) {
+            fleet.loop.want(wish("s" + i));
+        }
+        fleet.loop.want(wish("kept1", false));
+        fleet.loop.want(wish("kept2", false));
+        fleet.run(8);
+        List<TestFleet.Worker> both = List.copyOf(fleet.workers.values());
+        assertThat(both).hasSize(2);
+        park(fleet, both.get(0), "kept1", false);
+        park(fleet, both.get(1), "kept2", false);
+        fleet.run(1);
+        for (TestFleet.Worker w : both) {
+            w.sessions.keySet().stream()
+                    .filter(uid -> uid.startsWith("s"))
+                    .skip(1)
+                    .toList()
+                    .forEach(uid -> fleet.loop.unwant(uid, "Deleted"));
+        }
+        fleet.run(40);
+
+        assertThat(fleet.workers).hasSize(1);
+        assertThat(fleet.workers.values().iterator().next().sessions)
+                .containsKeys("kept1", "kept2");
+        assertThat(both).allSatisfy(w -> assertThat(w.commands).noneMatch(isRelease("kept")));
+    }
+
+    private static java.util.function.Predicate<String> isRelease(String uid) {
+        return command -> command.startsWith("release " + uid);
+    }
+
     /** A suspended session lies on this worker. */
     private static void park(
             TestFleet fleet, TestFleet.Worker worker, String uid, boolean rebuildsExactly) {

@@ -4,6 +4,7 @@ import static io.reelfleet.operator.fleet.TestFleet.wish;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.grpc.Status;
+import io.reelfleet.api.runtime.v1.UnendedLog;
 import io.reelfleet.api.runtime.v1.WorkerPhase;
 import io.reelfleet.api.session.v1.Control;
 import io.reelfleet.api.session.v1.SessionSpec;
@@ -171,6 +172,89 @@ final class FleetLoopTest {
         assertThat(fleet.session("s1").worker()).isNotEqualTo(first).isNotEmpty();
         assertThat(fleet.session("s1").epoch()).isEqualTo(2);
         assertThat(fleet.stopped).contains(first);
+    }
+
+    @Test
+    void aSessionThatComesToANewLeaderWaitsForNoSilentWorkerBeyondTheBarrier() {
+        TestFleet fleet = new TestFleet(2, 2, 2);
+        fleet.loop.want(wish("s1"));
+        fleet.loop.want(wish("s2"));
+        fleet.run(5);
+        String silent = fleet.session("s1").worker();
+        String other = fleet.session("s2").worker();
+        fleet.workers.get(silent).mute = true;
+        fleet.restart(2, wish("s1"), wish("s2"));
+        fleet.run(1);
+        SessionWish plain = wish("new");
+        fleet.loop.want(
+                new SessionWish(
+                        plain.spec(),
+                        true,
+                        plain.source(),
+                        plain.requestId(),
+                        fleet.clock.instant(),
+                        0));
+        fleet.run(5);
+
+        assertThat(fleet.session("new").worker()).isEqualTo(other);
+        assertThat(fleet.session("s1").worker()).as("who may be there waits").isEmpty();
+        assertThat(fleet.session("s2").worker()).isEqualTo(other);
+
+        fleet.workers.get(silent).mute = false;
+        fleet.run(2);
+        assertThat(fleet.session("s1").worker()).isEqualTo(silent);
+        assertThat(fleet.session("s1").epoch()).isEqualTo(1);
+    }
+
+    @Test
+    void aChangedRetentionReachesWorkersThatRun() {
+        TestFleet fleet = new TestFleet(2, 1, 1);
+        fleet.spec("scaling: {maxGpus: 1}\nretention: {afterFinished: 24h}");
+        fleet.run(5);
+        TestFleet.Worker worker = fleet.workers.values().iterator().next();
+        assertThat(worker.kept).hasSize(1);
+
+        fleet.spec("scaling: {maxGpus: 1}\nretention: {afterFinished: 90m, liveChunks: 40}");
+        fleet.run(10);
+        assertThat(worker.kept).as("once").hasSize(2);
+        assertThat(worker.kept.getLast().getAfterFinished().getSeconds()).isEqualTo(5400);
+        assertThat(worker.kept.getLast().getLiveChunks()).isEqualTo(40);
+
+        fleet.spec("scaling: {maxGpus: 1}\nretention: {afterFinished: 90m}");
+        fleet.run(2);
+        assertThat(worker.kept.getLast().hasLiveChunks()).isTrue();
+        assertThat(worker.kept.getLast().getLiveChunks()).as("all of them again").isZero();
+    }
+
+    @Test
+    void aLogThatNobodyWantsIsEndedAndOneOfASuspendedSessionIsNot() {
+        TestFleet fleet = new TestFleet(2, 1, 1);
+        fleet.loop.want(wish("suspended", false));
+        fleet.run(5);
+        TestFleet.Worker worker = fleet.workers.values().iterator().next();
+        UnendedLog deleted = UnendedLog.newBuilder().setSessionUid("deleted").setEpoch(3).build();
+        worker.unended.add(deleted);
+        worker.unended.add(UnendedLog.newBuilder().setSessionUid("suspended").setEpoch(1).build());
+        fleet.run(60);
+        assertThat(worker.kept).as("a new leader may not know of everybody").isEmpty();
+
+        fleet.run(60);
+        assertThat(worker.kept)
+                .singleElement()
+                .satisfies(k -> assertThat(k.getAbandonedList()).containsExactly(deleted));
+    }
+
+    @Test
+    void anEpochIsReadOutOfASentenceWhoseNamesHaveNumbers() {
+        assertThat(
+                        WorkerProblems.epochIn(
+                                "STALE_EPOCH session fault-5eb7692d: epoch 1 is over, epoch 3 belongs to shapes-4krbz"))
+                .isEqualTo(3);
+        assertThat(
+                        WorkerProblems.epochIn(
+                                "STALE_EPOCH session 20261128 is here with epoch 4, not 2"))
+                .isEqualTo(4);
+        assertThat(WorkerProblems.epochIn("STALE_EPOCH")).isZero();
     }
 
     @Test

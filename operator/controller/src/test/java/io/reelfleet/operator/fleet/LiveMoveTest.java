@@ -6,8 +6,10 @@ import static org.assertj.core.api.Assertions.tuple;
 
 import io.reelfleet.operator.fleet.SessionView.Phase;
 import io.reelfleet.operator.fleet.TestFleet.Moving;
+import io.reelfleet.operator.workers.Leaving;
 import java.time.Duration;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
 
@@ -70,6 +72,41 @@ class LiveMoveTest {
                     .withMessageContaining("session s1 cannot be moved now: ")
                     .withMessageContaining(to);
         }
+    }
+
+    @Test
+    void whoWasMovedByHandStaysThereForAMinuteUnlessItsWorkerIsEmptied() {
+        TestFleet fleet = new TestFleet(2, 2, 2);
+        fleet.moving = Moving.WORKS;
+        fleet.loop.want(wish("s1"));
+        fleet.loop.want(wish("s2"));
+        fleet.run(5);
+        String first = fleet.session("s1").worker();
+        String second = fleet.session("s2").worker();
+        assertThat(first).isNotEqualTo(second);
+
+        fleet.loop.move("s1", second);
+        fleet.run(50);
+        assertThat(fleet.session("s1").worker()).isEqualTo(second);
+        assertThat(fleet.session("s1").moves()).isEqualTo(1);
+        fleet.loop.want(wish("s1", false));
+        fleet.run(2);
+        assertThat(fleet.session("s1").phase()).as("commands go on").isEqualTo(Phase.SUSPENDED);
+        fleet.loop.want(wish("s1"));
+        fleet.run(30);
+        assertThat(Set.of(fleet.session("s1").worker(), fleet.session("s2").worker()))
+                .as("the policy decides again")
+                .containsExactlyInAnyOrder(first, second);
+
+        String at = fleet.session("s1").worker();
+        String other = at.equals(first) ? second : first;
+        fleet.loop.move("s1", other);
+        fleet.run(2);
+        assertThat(fleet.session("s1").worker()).isEqualTo(other);
+        fleet.workers.get(other).leaving =
+                new Leaving(Leaving.Reason.NODE_CORDONED, "its node is cordoned", null);
+        fleet.run(5);
+        assertThat(fleet.session("s1").worker()).isNotEqualTo(other).isNotEmpty();
     }
 
     @Test

@@ -10,6 +10,7 @@ import io.reelfleet.api.runtime.v1.CommandHeader;
 import io.reelfleet.api.runtime.v1.CommandResponse;
 import io.reelfleet.api.runtime.v1.DrainRequest;
 import io.reelfleet.api.runtime.v1.Hello;
+import io.reelfleet.api.runtime.v1.KeepRequest;
 import io.reelfleet.api.runtime.v1.Move;
 import io.reelfleet.api.runtime.v1.MoveOutcome;
 import io.reelfleet.api.runtime.v1.MoveReport;
@@ -20,6 +21,7 @@ import io.reelfleet.api.runtime.v1.SessionCommand;
 import io.reelfleet.api.runtime.v1.SessionReport;
 import io.reelfleet.api.runtime.v1.StartMoveRequest;
 import io.reelfleet.api.runtime.v1.Transport;
+import io.reelfleet.api.runtime.v1.UnendedLog;
 import io.reelfleet.api.runtime.v1.UpdateRequest;
 import io.reelfleet.api.runtime.v1.WorkerPhase;
 import io.reelfleet.api.runtime.v1.WorkerReport;
@@ -120,6 +122,11 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
         boolean bad = imageIsBad;
         Status refusal;
 
+        /** Old logs without an end, as it reports them. */
+        final List<UnendedLog> unended = new ArrayList<>();
+
+        final List<KeepRequest> kept = new ArrayList<>();
+
         /** Of its moves, all reported each time. */
         final List<MoveReport> moves = new ArrayList<>();
 
@@ -197,7 +204,7 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
             if (endsBy != null) {
                 r.setEndsBy(Timestamps.fromMillis(endsBy.toEpochMilli()));
             }
-            reports.accept(r.addAllMoves(moves).build());
+            reports.accept(r.addAllMoves(moves).addAllUnended(unended).build());
         }
 
         private <T> CompletableFuture<T> answer(
@@ -390,8 +397,18 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
 
         @Override
         public CompletableFuture<CommandResponse> drain(DrainRequest request) {
-            commands.add("drain");
-            phase = WorkerPhase.WORKER_PHASE_DRAINING;
+            commands.add(request.getStop() ? "stop drain" : "drain");
+            phase =
+                    request.getStop()
+                            ? WorkerPhase.WORKER_PHASE_READY
+                            : WorkerPhase.WORKER_PHASE_DRAINING;
+            return CompletableFuture.completedFuture(CommandResponse.getDefaultInstance());
+        }
+
+        @Override
+        public CompletableFuture<CommandResponse> keep(KeepRequest request) {
+            kept.add(request);
+            unended.removeAll(request.getAbandonedList());
             return CompletableFuture.completedFuture(CommandResponse.getDefaultInstance());
         }
 
@@ -536,7 +553,7 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
     FleetLoop newLoop(long term) {
         return new FleetLoop(
                 pool,
-                new FleetSettings(100, 5_000, 3_000, 15_000),
+                new FleetSettings(100, 5_000, 3_000, 15_000, 60_000, 0),
                 deciding,
                 this,
                 this,

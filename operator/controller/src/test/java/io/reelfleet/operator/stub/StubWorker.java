@@ -12,6 +12,8 @@ import io.reelfleet.api.runtime.v1.ChunkStat;
 import io.reelfleet.api.runtime.v1.CommandHeader;
 import io.reelfleet.api.runtime.v1.CommandResponse;
 import io.reelfleet.api.runtime.v1.DrainRequest;
+import io.reelfleet.api.runtime.v1.FindForkRequest;
+import io.reelfleet.api.runtime.v1.FindForkResponse;
 import io.reelfleet.api.runtime.v1.Hello;
 import io.reelfleet.api.runtime.v1.ReleaseRequest;
 import io.reelfleet.api.runtime.v1.ReportRequest;
@@ -295,6 +297,16 @@ public final class StubWorker implements AutoCloseable {
                     request.getHeader(),
                     observer,
                     h -> sessions.remove(h.spec.getUid()));
+        }
+
+        @Override
+        public void findFork(FindForkRequest request, StreamObserver<FindForkResponse> observer) {
+            observer.onNext(
+                    FindForkResponse.newBuilder()
+                            .setSentence(
+                                    "spec.from.session: the store has no " + request.getSourceUid())
+                            .build());
+            observer.onCompleted();
         }
 
         @Override

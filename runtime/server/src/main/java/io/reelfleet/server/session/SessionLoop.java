@@ -130,6 +130,10 @@ public final class SessionLoop {
     private volatile String message = "";
     private volatile boolean stopping;
     private volatile Optional<ModelDescription> model = Optional.empty();
+
+    /** See {@link LoopSettings#liveChunks}. */
+    private volatile long liveChunks;
+
     private volatile Memory memory = new Memory(0, 0, 0);
     private Generators engine;
     private SegmentEncoder encoder;
@@ -154,6 +158,7 @@ public final class SessionLoop {
             Clock clock,
             LoopListener listener) {
         this.settings = settings;
+        this.liveChunks = settings.liveChunks();
         this.store = store;
         this.clock = clock;
         this.listener = listener;
@@ -360,6 +365,31 @@ public final class SessionLoop {
                         phase = Phase.DRAINING;
                         message = why;
                         LOG.info("draining, {}: {} sessions here", why, sessions.size());
+                        listener.changed();
+                    }
+                    answer.complete(null);
+                });
+        return answer;
+    }
+
+    /** So many of the newest chunks of a session are kept from now on; 0: all of them. */
+    public void keepLive(long chunks) {
+        if (chunks != liveChunks) {
+            LOG.info("of live sessions {} chunks are kept now", chunks == 0 ? "all" : chunks);
+        }
+        liveChunks = chunks;
+    }
+
+    /** Takes sessions in again after {@link #drain}. */
+    public CompletableFuture<Void> stopDraining() {
+        CompletableFuture<Void> answer = new CompletableFuture<>();
+        post(
+                answer,
+                () -> {
+                    if (phase == Phase.DRAINING) {
+                        phase = Phase.READY;
+                        message = "";
+                        LOG.info("draining no longer: {} sessions here", sessions.size());
                         listener.changed();
                     }
                     answer.complete(null);
@@ -913,7 +943,7 @@ public final class SessionLoop {
 
     /** Now and then, for listing a log costs something. */
     private void letGoOfOldChunks(LiveSession session, long number) {
-        long live = settings.liveChunks();
+        long live = liveChunks;
         long often = Math.max(8, live / 4);
         if (live > 0 && number >= live && number % often == 0 && session.generator != null) {
             List<Long> wanted = session.generator.rebuildSet(session.position());

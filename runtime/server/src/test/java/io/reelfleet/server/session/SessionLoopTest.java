@@ -365,6 +365,11 @@ class SessionLoopTest {
                 Refusal.Kind.NOT_ADMITTING,
                 "DRAINING");
         chunks("kept", nextChunk("kept") + 2);
+
+        get(loop.stopDraining());
+        assertThat(loop.phase()).isEqualTo(SessionLoop.Phase.READY);
+        admit("new", 1, Pacing.PACING_UNPACED);
+        chunks("new", 1);
     }
 
     @Test
