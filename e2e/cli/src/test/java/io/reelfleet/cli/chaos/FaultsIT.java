@@ -308,12 +308,16 @@ final class FaultsIT {
         await("the quarantine", () -> session(killer).getPhase().equals("Failed"));
         assertThat(session(killer).getMessage())
                 .contains("quarantined: 3 workers in a row died under it");
-        assertThat(one.owner()).as("not on the worker that it had for itself").isNotIn(dead);
-        assertThat(two.owner()).isNotIn(dead);
         long its = killer.chunks();
         long ones = one.chunks();
         long twos = two.chunks();
         await("its neighbours", () -> one.chunks() > ones + 1 && two.chunks() > twos + 1);
+        for (Driven neighbour : List.of(one, two)) {
+            assertThat(neighbour.owner()).isNotIn(dead);
+            assertThat(neighbour.entries().entries().stream().filter(LogEntry::hasOwner))
+                    .as("nobody was with it on the last one")
+                    .noneMatch(e -> e.getOwner().getWorker().equals(dead.getLast()));
+        }
         assertThat(killer.chunks()).isEqualTo(its);
         assertThat(session(one).getPhase()).isEqualTo("Running");
         assertThat(session(two).getPhase()).isEqualTo("Running");
