@@ -11,7 +11,9 @@ import io.reelfleet.api.runtime.v1.AdmitRequest;
 import io.reelfleet.api.runtime.v1.ChunkEvent;
 import io.reelfleet.api.runtime.v1.ControlAck;
 import io.reelfleet.api.runtime.v1.ControlRequest;
+import io.reelfleet.api.runtime.v1.FindForkRequest;
 import io.reelfleet.api.runtime.v1.HeartbeatRequest;
+import io.reelfleet.api.runtime.v1.KeepRequest;
 import io.reelfleet.api.runtime.v1.ReleaseRequest;
 import io.reelfleet.api.runtime.v1.ReportRequest;
 import io.reelfleet.api.runtime.v1.SessionReport;
@@ -288,6 +290,38 @@ class WorkerIT {
                     () -> SessionLogReader.atEnd(store, "trimmed").firstChunk() > 0,
                     tidy::output);
             assertThat(store.folders("sessions/")).contains("trimmed");
+            FindForkRequest fork =
+                    FindForkRequest.newBuilder()
+                            .setTerm(1)
+                            .setSourceUid("trimmed")
+                            .setChunk(SessionLogReader.atEnd(store, "trimmed").nextChunk() - 1)
+                            .setNamespace("default")
+                            .build();
+            assertThat(tidy.commands().findFork(fork).getSentence()).isEmpty();
+
+            // Released without an end, as by an operator that lost sight of it.
+            tidy.commands()
+                    .release(
+                            ReleaseRequest.newBuilder()
+                                    .setHeader(WorkerProcess.header("trimmed", 1))
+                                    .build());
+            WorkerReport named = tidy.report(r -> r.getUnendedCount() > 0);
+            assertThat(named.getUnended(0).getSessionUid()).isEqualTo("trimmed");
+            assertThat(store.folders("sessions/")).contains("trimmed");
+            tidy.commands()
+                    .keep(
+                            KeepRequest.newBuilder()
+                                    .setTerm(1)
+                                    .setRequestId("nobody wants it")
+                                    .addAllAbandoned(named.getUnendedList())
+                                    .build());
+            WorkerProcess.await(
+                    "the chunks of who is wanted no longer to go",
+                    () -> store.list("sessions/trimmed/").isEmpty(),
+                    tidy::output);
+            assertThat(tidy.commands().findFork(fork).getSentence())
+                    .startsWith(
+                            "spec.from.session: namespace default has no session trimmed whose chunks are stored");
         }
     }
 
