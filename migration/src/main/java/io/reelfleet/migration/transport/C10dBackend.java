@@ -2,6 +2,7 @@ package io.reelfleet.migration.transport;
 
 import java.time.Duration;
 import org.bytedeco.javacpp.Loader;
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.javacpp.chrono.Milliseconds;
 import org.bytedeco.pytorch.Backend;
 import org.bytedeco.pytorch.ProcessGroupGloo;
@@ -16,11 +17,15 @@ public enum C10dBackend {
         @Override
         Backend group(Store store, int rank, String host, Duration timeout) {
             Loader.load(torch_gloo.class);
-            ProcessGroupGloo.Options options =
-                    ProcessGroupGloo.Options.create(new Milliseconds(timeout.toMillis()));
-            options.devices().push_back(ProcessGroupGloo.createDeviceForHostname(host));
-            options.threads(2);
-            return new ProcessGroupGloo(store, rank, 2, options);
+            // Left to the garbage collector, the device would keep its thread and its sockets
+            // long after the group has been closed.
+            try (PointerScope _ = new PointerScope()) {
+                ProcessGroupGloo.Options options =
+                        ProcessGroupGloo.Options.create(new Milliseconds(timeout.toMillis()));
+                options.devices().push_back(ProcessGroupGloo.createDeviceForHostname(host));
+                options.threads(2);
+                return new ProcessGroupGloo(store, rank, 2, options).retainReference();
+            }
         }
     },
 

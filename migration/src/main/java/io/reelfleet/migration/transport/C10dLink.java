@@ -2,6 +2,8 @@ package io.reelfleet.migration.transport;
 
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.javacpp.chrono.Milliseconds;
@@ -30,12 +32,19 @@ public final class C10dLink implements Link {
     private static final String HERE = "here";
 
     private final Backend group;
+    private final TCPStore store;
     private final int peer;
     private final String name;
+
+    /** What may still touch the store: this link and each piece on its way. */
+    private final AtomicInteger holders = new AtomicInteger(1);
+
+    private final AtomicBoolean closed = new AtomicBoolean();
     private volatile boolean broken;
 
-    private C10dLink(Backend group, int peer, String name) {
+    private C10dLink(Backend group, TCPStore store, int peer, String name) {
         this.group = group;
+        this.store = store;
         this.peer = peer;
         this.name = name;
     }
@@ -147,13 +156,12 @@ public final class C10dLink implements Link {
             throws TransportException {
         try {
             Backend group = backend.group(store, rank, localHost, within);
-            return new C10dLink(group, 1 - rank, name);
+            return new C10dLink(group, store, 1 - rank, name);
         } catch (RuntimeException e) {
-            throw failure("no connection with " + name, e);
-        } finally {
-            // The group holds it by a counted reference, made from the bare pointer: it is not
-            // ours to free any more.
+            // What failed half-way may still hold the store. It stays, with a thread of its own:
+            // rather that than memory that two free.
             store.deallocate(false);
+            throw failure("no connection with " + name, e);
         }
     }
 
@@ -177,6 +185,7 @@ public final class C10dLink implements Link {
             // Both directions have a tag of their own where tags count (Gloo).
             Work work =
                     send ? group.send(tensors, peer, 1 - peer) : group.recv(tensors, peer, peer);
+            holders.incrementAndGet();
             return new OnItsWay(
                     bytes.byteSize(), send, piece.retainReference(), work.retainReference());
         } catch (RuntimeException e) {
@@ -189,6 +198,7 @@ public final class C10dLink implements Link {
         private final boolean send;
         private final Tensor piece;
         private final Work work;
+        private final AtomicBoolean over = new AtomicBoolean();
 
         OnItsWay(long bytes, boolean send, Tensor piece, Work work) {
             this.bytes = bytes;
@@ -208,8 +218,22 @@ public final class C10dLink implements Link {
 
         @Override
         public void close() {
-            work.close();
-            piece.close();
+            if (over.compareAndSet(false, true)) {
+                work.close();
+                piece.close();
+                letGo();
+            }
+        }
+    }
+
+    /**
+     * The store is freed by hand, last: a group counts who holds it but forgets one of them (made
+     * for JavaCPP from the bare pointer), so that nobody else ever would, and its thread, its
+     * listening socket and a dozen of files stayed for each link.
+     */
+    private void letGo() {
+        if (holders.decrementAndGet() == 0) {
+            store.close();
         }
     }
 
@@ -237,6 +261,9 @@ public final class C10dLink implements Link {
     @Override
     public void close() {
         broken = true;
-        group.close();
+        if (closed.compareAndSet(false, true)) {
+            group.close();
+            letGo();
+        }
     }
 }

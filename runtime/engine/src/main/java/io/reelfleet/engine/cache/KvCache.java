@@ -478,11 +478,7 @@ public final class KvCache implements AutoCloseable {
 
     /** The memory of a cached frame's page on a CPU: keys, values. */
     public List<MemorySegment> page(long frame, int layer) {
-        long row = page(slotOf(frame), layer);
-        long half = pool.pageBytes() / 2;
-        return List.of(
-                Tensors.memory(pool.keys()).asSlice(row * half, half),
-                Tensors.memory(pool.values()).asSlice(row * half, half));
+        return pool.memory(page(slotOf(frame), layer));
     }
 
     /** Says later, on any thread, whether the frame's pages still have the bytes of now. */

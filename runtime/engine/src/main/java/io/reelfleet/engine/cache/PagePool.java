@@ -4,7 +4,9 @@ import io.reelfleet.engine.DoesNotFitException;
 import io.reelfleet.engine.tensor.Device;
 import io.reelfleet.engine.tensor.Precision;
 import io.reelfleet.engine.tensor.Tensors;
+import java.lang.foreign.MemorySegment;
 import java.util.BitSet;
+import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -20,6 +22,8 @@ public final class PagePool implements AutoCloseable {
     private final long pageBytes;
     private final Tensor keys;
     private final Tensor values;
+    private final MemorySegment keysMemory;
+    private final MemorySegment valuesMemory;
     private final BitSet taken = new BitSet();
 
     /**
@@ -34,6 +38,9 @@ public final class PagePool implements AutoCloseable {
         this.pageBytes = pageBytes(device.precision(), tokens, dim);
         this.keys = Tensors.owned(() -> device.empty(capacity, (long) tokens * dim));
         this.values = Tensors.owned(() -> device.empty(capacity, (long) tokens * dim));
+        boolean here = device.kind() == Device.Kind.CPU;
+        this.keysMemory = here ? Tensors.memory(keys) : MemorySegment.NULL;
+        this.valuesMemory = here ? Tensors.memory(values) : MemorySegment.NULL;
     }
 
     /** Bytes of one page. */
@@ -86,6 +93,13 @@ public final class PagePool implements AutoCloseable {
     /** Values of all pages, {@code [pages, tokens x dim]}. */
     public Tensor values() {
         return values;
+    }
+
+    /** A page's keys, then its values, where they lie in memory of the CPU. */
+    List<MemorySegment> memory(long page) {
+        long half = pageBytes / 2;
+        return List.of(
+                keysMemory.asSlice(page * half, half), valuesMemory.asSlice(page * half, half));
     }
 
     /** Pages in use. */

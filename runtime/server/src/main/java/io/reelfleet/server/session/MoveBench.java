@@ -27,6 +27,7 @@ import io.reelfleet.migration.transport.C10dLink;
 import io.reelfleet.migration.transport.Link;
 import io.reelfleet.migration.transport.TransferBuffer;
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -99,7 +100,7 @@ public final class MoveBench {
     private static final long CAP = 100_000_000;
     private static final Duration UNDISTURBED = Duration.ofSeconds(8);
     private static final Duration PATIENCE = Duration.ofMinutes(5);
-    private static final int RAW_PIECES = 60;
+    private static final long RAW_BYTES = 1L << 30;
     private static final int RAW_PENDING = 3;
     private static final int PIECE = 16 << 20;
 
@@ -144,8 +145,6 @@ public final class MoveBench {
     }
 
     private void run(Path folder, Size size, int most) throws Exception {
-        raw();
-        double raw = median(List.of(raw(), raw(), raw()));
         Path model = Files.createDirectories(folder.resolve("model-" + size.name()));
         size.model().write(model, 1);
         Worker a = worker(size.name() + "a", model, size);
@@ -167,6 +166,8 @@ public final class MoveBench {
             to = swap;
         }
         long bytes = without.getFirst().getPrecopyBytes() + without.getFirst().getRestBytes();
+        raw(bytes);
+        double raw = median(List.of(raw(bytes), raw(bytes), raw(bytes)));
         figure(
                 size.name() + "state_mb",
                 "a session's state (" + size.what() + ")",
@@ -352,8 +353,12 @@ public final class MoveBench {
                 .put("whose", whose);
     }
 
-    /** What c10d alone moves, in pieces of the same size, as many on their way, in GB/s. */
-    private static double raw() throws Exception {
+    /**
+     * What c10d alone moves, in pieces of the same size, as many on their way, in GB/s: at least a
+     * gigabyte, out of memory and into memory of the state's size.
+     */
+    private static double raw(long bytes) throws Exception {
+        long size = Math.ceilDiv(bytes, PIECE) * PIECE;
         try (C10dLink.Listener listener =
                 C10dLink.listen(C10dBackend.GLOO, "127.0.0.1", PATIENCE)) {
             CompletableFuture<Void> sender =
@@ -366,42 +371,54 @@ public final class MoveBench {
                                                         "127.0.0.1",
                                                         listener.port(),
                                                         PATIENCE);
-                                        TransferBuffer buffer = new TransferBuffer(PIECE)) {
-                                    inFlight(() -> link.beginSend(buffer.memory()));
+                                        TransferBuffer buffer = new TransferBuffer(size)) {
+                                    buffer.memory().fill((byte) 1);
+                                    inFlight(size, at -> link.beginSend(piece(buffer, at)));
                                 } catch (IOException e) {
                                     throw new IllegalStateException(e);
                                 }
                             });
             try (Link link = listener.accept(PATIENCE);
-                    TransferBuffer buffer = new TransferBuffer(PIECE)) {
+                    TransferBuffer buffer = new TransferBuffer(size)) {
+                buffer.memory().fill((byte) 1);
                 long started = System.nanoTime();
-                inFlight(() -> link.beginReceive(buffer.memory()));
-                double rate = (double) RAW_PIECES * PIECE / (System.nanoTime() - started);
+                long all = inFlight(size, at -> link.beginReceive(piece(buffer, at)));
+                double rate = (double) all / (System.nanoTime() - started);
                 sender.get();
                 return rate;
             }
         }
     }
 
-    private interface Begin {
-        Link.Pending begin() throws IOException;
+    private static MemorySegment piece(TransferBuffer buffer, long at) {
+        return buffer.memory().asSlice(at, PIECE);
     }
 
-    private static void inFlight(Begin each) throws IOException {
+    private interface Begin {
+        Link.Pending at(long offset) throws IOException;
+    }
+
+    /** Piece by piece, over and over; how many bytes that were. */
+    private static long inFlight(long size, Begin each) throws IOException {
         Deque<Link.Pending> pending = new ArrayDeque<>();
-        for (int i = 0; i < RAW_PIECES; i++) {
-            if (pending.size() == RAW_PENDING) {
-                try (Link.Pending first = pending.remove()) {
-                    first.await(PATIENCE);
+        long all = 0;
+        while (all < RAW_BYTES) {
+            for (long at = 0; at < size; at += PIECE) {
+                if (pending.size() == RAW_PENDING) {
+                    try (Link.Pending first = pending.remove()) {
+                        first.await(PATIENCE);
+                    }
                 }
+                pending.add(each.at(at));
+                all += PIECE;
             }
-            pending.add(each.begin());
         }
         while (!pending.isEmpty()) {
             try (Link.Pending first = pending.remove()) {
                 first.await(PATIENCE);
             }
         }
+        return all;
     }
 
     private Worker worker(String name, Path model, Size size) throws Exception {
