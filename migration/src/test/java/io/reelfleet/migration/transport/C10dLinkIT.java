@@ -3,6 +3,7 @@ package io.reelfleet.migration.transport;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.File;
 import java.lang.foreign.ValueLayout;
 import java.net.ConnectException;
 import java.net.InetAddress;
@@ -11,7 +12,9 @@ import java.net.Socket;
 import java.time.Duration;
 import java.util.Collections;
 import java.util.List;
+import java.util.Objects;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
 
 /** Two real processes over Gloo. */
@@ -111,5 +114,47 @@ class C10dLinkIT {
                         .isInstanceOf(ConnectException.class);
             }
         }
+    }
+
+    @Test
+    void aLinkLeavesNeitherThreadsNorFilesBehind() throws Exception {
+        once();
+        int threads = count("task");
+        int files = count("fd");
+        for (int i = 0; i < 20; i++) {
+            once();
+        }
+        assertThat(count("task") - threads).as("threads of twenty links").isLessThan(10);
+        assertThat(count("fd") - files).as("open files of twenty links").isLessThan(20);
+    }
+
+    private static void once() throws Exception {
+        try (C10dLink.Listener listener = C10dLink.listen(C10dBackend.GLOO, HERE, LONG)) {
+            CompletableFuture<Void> peer =
+                    CompletableFuture.runAsync(
+                            () -> {
+                                try (Link link =
+                                                C10dLink.connect(
+                                                        C10dBackend.GLOO,
+                                                        HERE,
+                                                        HERE,
+                                                        listener.port(),
+                                                        LONG);
+                                        TransferBuffer buffer = new TransferBuffer(64)) {
+                                    link.send(buffer, 64, LONG);
+                                } catch (TransportException e) {
+                                    throw new IllegalStateException(e);
+                                }
+                            });
+            try (Link link = listener.accept(LONG);
+                    TransferBuffer buffer = new TransferBuffer(64)) {
+                link.receive(buffer, 64, LONG);
+                peer.get();
+            }
+        }
+    }
+
+    private static int count(String of) {
+        return Objects.requireNonNull(new File("/proc/self", of).list()).length;
     }
 }
