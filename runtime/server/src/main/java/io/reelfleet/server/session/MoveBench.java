@@ -489,11 +489,12 @@ public final class MoveBench {
                                 .setBytesPerSecond(bytesPerSecond)
                                 .build())
                 .get();
-        await(() -> report(from, move).isPresent() && stored(to, spec) > 0, "a move");
+        await(() -> report(from, move).isPresent(), "a move");
         MoveReport report = report(from, move).orElseThrow();
         if (report.getOutcome() != MoveOutcome.MOVE_OUTCOME_GONE) {
             throw new IllegalStateException("a move failed: " + report.getSentence());
         }
+        await(() -> stored(to, spec) > 0, "a session that came");
         return report;
     }
 
