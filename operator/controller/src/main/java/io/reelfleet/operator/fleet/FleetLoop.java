@@ -2003,6 +2003,14 @@ public final class FleetLoop {
         } else {
             live.tick(calls, now);
         }
+        if (live.begun()) {
+            // Also of a worker that went while this move waited for its turn: nobody else tells it.
+            for (String worker : List.of(live.move.source(), live.move.target())) {
+                if (!workers.containsKey(worker)) {
+                    live.gone(worker, calls, now);
+                }
+            }
+        }
         concludeMove(s, now);
     }
 

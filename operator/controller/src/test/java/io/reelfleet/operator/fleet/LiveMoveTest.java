@@ -179,4 +179,32 @@ class LiveMoveTest {
         assertThat(first.sessions.get("s1").epoch).isEqualTo(1);
         assertThat(fleet.session("s1").worker()).isEqualTo(first.name);
     }
+
+    @Test
+    void aTargetThatDiesWhileTheMoveWaitsForItsTurnHoldsNobodyUp() {
+        TestFleet fleet = new TestFleet(2, 2, 2);
+        fleet.moving = Moving.STALLS;
+        fleet.loop.want(wish("s1"));
+        fleet.loop.want(wish("s2"));
+        fleet.run(5);
+        String first = fleet.session("s1").worker();
+        String second = fleet.session("s2").worker();
+        assertThat(first).isNotEqualTo(second);
+        fleet.loop.move("s2", first);
+        fleet.run(1);
+        fleet.loop.move("s1", second);
+        fleet.run(1);
+        assertThat(fleet.workers.get(second).commands).contains("start s2 1");
+        assertThat(fleet.workers.get(first).commands).noneMatch(c -> c.startsWith("start s1"));
+
+        fleet.kill(second);
+        fleet.run(8);
+        assertThat(fleet.session("s1").phase()).isEqualTo(Phase.RUNNING);
+        assertThat(fleet.session("s1").reason()).isNotEqualTo("Moving");
+
+        fleet.kill(first);
+        fleet.run(12);
+        assertThat(fleet.session("s1").phase()).as("it is recovered").isEqualTo(Phase.RUNNING);
+        assertThat(fleet.session("s1").worker()).isNotEmpty().isNotEqualTo(first);
+    }
 }
