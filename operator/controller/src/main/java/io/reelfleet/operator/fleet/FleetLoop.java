@@ -388,10 +388,7 @@ public final class FleetLoop {
                     w.drainSent = false;
                     w.drain.failed(now);
                 } else if (w != null && w.undraining) {
-                    if (w.undraining) {
-                        w.undraining = false;
-                        w.drainSent = false;
-                    }
+                    w.undraining = false;
                     w.drainSent = false;
                 }
             }

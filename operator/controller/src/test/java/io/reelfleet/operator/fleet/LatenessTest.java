@@ -5,12 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import io.reelfleet.operator.fleet.SessionView.Phase;
-import io.reelfleet.scheduler.FleetSnapshot;
-import io.reelfleet.scheduler.Learner;
-import io.reelfleet.scheduler.MigrationAwarePolicy;
-import io.reelfleet.scheduler.Outlook;
-import io.reelfleet.scheduler.Plan;
-import io.reelfleet.scheduler.Policy;
 import io.reelfleet.scheduler.PoolSettings;
 import org.junit.jupiter.api.Test;
 
@@ -18,31 +12,6 @@ import org.junit.jupiter.api.Test;
 final class LatenessTest {
     /** Within a step of the loop, and a chunk that is on its way. */
     private static final double ABOUT = 1.0;
-
-    /** The usual policy, whose learner only listens. */
-    private static final class Listening implements Policy {
-        private final Policy policy = new MigrationAwarePolicy();
-        double due;
-        double late;
-
-        @Override
-        public Plan decide(FleetSnapshot snapshot) {
-            return policy.decide(snapshot);
-        }
-
-        @Override
-        public Learner learner(PoolSettings pool) {
-            return (now, demand, dueSeconds, lateSeconds) -> {
-                assertThat(dueSeconds).isGreaterThanOrEqualTo(due);
-                assertThat(lateSeconds)
-                        .isGreaterThanOrEqualTo(late)
-                        .isLessThanOrEqualTo(dueSeconds);
-                due = dueSeconds;
-                late = lateSeconds;
-                return Outlook.NONE;
-            };
-        }
-    }
 
     private final Listening learner = new Listening();
 

@@ -12,13 +12,7 @@ import io.reelfleet.replay.sim.Conditions;
 import io.reelfleet.replay.sim.Outcome;
 import io.reelfleet.replay.sim.StartUp;
 import io.reelfleet.replay.sim.Workload;
-import io.reelfleet.scheduler.FleetSnapshot;
 import io.reelfleet.scheduler.LatencyProfile;
-import io.reelfleet.scheduler.Learner;
-import io.reelfleet.scheduler.MigrationAwarePolicy;
-import io.reelfleet.scheduler.Outlook;
-import io.reelfleet.scheduler.Plan;
-import io.reelfleet.scheduler.Policy;
 import io.reelfleet.scheduler.PoolSettings;
 import java.nio.file.Path;
 import java.util.HashSet;
@@ -37,27 +31,6 @@ import org.junit.jupiter.api.io.TempDir;
 final class RecordedRunTest {
     private static final int CAPACITY = 2;
     private static final long CHUNK_MILLIS = 500;
-
-    /** The usual policy; what its learner is told of lateness is the run's own statistics. */
-    private static final class Listening implements Policy {
-        private final Policy policy = new MigrationAwarePolicy();
-        double due;
-        double late;
-
-        @Override
-        public Plan decide(FleetSnapshot snapshot) {
-            return policy.decide(snapshot);
-        }
-
-        @Override
-        public Learner learner(PoolSettings pool) {
-            return (now, demand, dueSeconds, lateSeconds) -> {
-                due = dueSeconds;
-                late = lateSeconds;
-                return Outlook.NONE;
-            };
-        }
-    }
 
     private final Listening told = new Listening();
 
