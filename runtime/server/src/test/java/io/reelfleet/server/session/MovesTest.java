@@ -390,9 +390,13 @@ class MovesTest {
         chunks("s", 2);
     }
 
-    /** What a source really opens with, changed on its way to the target. */
-    private void assertRefused(String id, UnaryOperator<Opening> change, String sentence)
-            throws Exception {
+    /** Somebody between a source and its target, who passes on what it likes. */
+    private interface Between {
+        void goes(Frames source, Frames target) throws Exception;
+    }
+
+    /** Orders a move of session s from a to b, with somebody between the two. */
+    private void moveBy(String id, Between between) throws Exception {
         Move move = move(id, "s", a, b, 2);
         MoveResponse place =
                 prepare(b, move, spec("s", Pacing.PACING_UNPACED), Transport.TRANSPORT_DIRECT);
@@ -411,13 +415,23 @@ class MovesTest {
                                             "127.0.0.1",
                                             place.getPort(),
                                             PATIENCE))) {
-                Opening real = Opening.parseFrom(source.receive(PATIENCE).message());
-                target.send(Frames.Kind.OPENING, change.apply(real), PATIENCE);
-                Verdict verdict = Verdict.parseFrom(target.receive(PATIENCE).message());
-                assertThat(verdict.getCommitted()).isFalse();
-                assertThat(verdict.getSentence()).contains(sentence);
+                between.goes(source, target);
             }
         }
+    }
+
+    /** What a source really opens with, changed on its way to the target. */
+    private void assertRefused(String id, UnaryOperator<Opening> change, String sentence)
+            throws Exception {
+        moveBy(
+                id,
+                (source, target) -> {
+                    Opening real = Opening.parseFrom(source.receive(PATIENCE).message());
+                    target.send(Frames.Kind.OPENING, change.apply(real), PATIENCE);
+                    Verdict verdict = Verdict.parseFrom(target.receive(PATIENCE).message());
+                    assertThat(verdict.getCommitted()).isFalse();
+                    assertThat(verdict.getSentence()).contains(sentence);
+                });
         MoveReport refused = ended(b, id);
         assertThat(refused.getOutcome()).isEqualTo(MoveOutcome.MOVE_OUTCOME_NOT_HERE);
         assertThat(refused.getSentence()).contains(sentence);
@@ -517,37 +531,21 @@ class MovesTest {
     void aRecordThatCameWithAWrongChecksumIsRefusedAndTheSourceGoesOn() throws Exception {
         get(a.loop.admit(spec("s", Pacing.PACING_UNPACED), 1, 1, false, Optional.empty()));
         chunks("s", 2);
-        Move move = move("m1", "s", a, b, 2);
-        MoveResponse place =
-                prepare(b, move, spec("s", Pacing.PACING_UNPACED), Transport.TRANSPORT_DIRECT);
-        try (C10dLink.Listener middle = C10dLink.listen(C10dBackend.GLOO, "127.0.0.1", PATIENCE)) {
-            start(
-                    a,
-                    move,
-                    MoveResponse.newBuilder().setHost("127.0.0.1").setPort(middle.port()).build(),
-                    Transport.TRANSPORT_DIRECT);
-            try (Frames source = new Frames(middle.accept(PATIENCE));
-                    Frames target =
-                            new Frames(
-                                    C10dLink.connect(
-                                            C10dBackend.GLOO,
-                                            "127.0.0.1",
-                                            "127.0.0.1",
-                                            place.getPort(),
-                                            PATIENCE))) {
-                Verdict verdict = withAWrongChecksum(source, target);
-                assertThat(verdict.getCommitted()).isFalse();
-                assertThat(verdict.getSentence())
-                        .startsWith("record ")
-                        .endsWith(" came with a wrong checksum");
-                // Both have it: the line may close.
-                assertThat(ended(b, "m1").getOutcome())
-                        .isEqualTo(MoveOutcome.MOVE_OUTCOME_NOT_HERE);
-                MoveReport kept = ended(a, "m1");
-                assertThat(kept.getOutcome()).isEqualTo(MoveOutcome.MOVE_OUTCOME_KEPT);
-                assertThat(kept.getSentence()).isEqualTo(verdict.getSentence());
-            }
-        }
+        moveBy(
+                "m1",
+                (source, target) -> {
+                    Verdict verdict = withAWrongChecksum(source, target);
+                    assertThat(verdict.getCommitted()).isFalse();
+                    assertThat(verdict.getSentence())
+                            .startsWith("record ")
+                            .endsWith(" came with a wrong checksum");
+                    // Both have it: the line may close.
+                    assertThat(ended(b, "m1").getOutcome())
+                            .isEqualTo(MoveOutcome.MOVE_OUTCOME_NOT_HERE);
+                    MoveReport kept = ended(a, "m1");
+                    assertThat(kept.getOutcome()).isEqualTo(MoveOutcome.MOVE_OUTCOME_KEPT);
+                    assertThat(kept.getSentence()).isEqualTo(verdict.getSentence());
+                });
         assertNothingLeft(b);
         chunks("s", stored("s") + 2);
         get(a.loop.release("s", 1, true, "Completed", ""));
