@@ -130,21 +130,9 @@ final class DecideBench implements Bench {
     }
 
     private static PoolSettings pool(int workers) {
-        return new PoolSettings(
-                PoolSettings.Mode.PREDICTIVE,
-                PER_WORKER,
-                workers,
-                2 * workers,
-                0,
-                1,
-                60_000,
-                30_000,
-                750,
-                0.01,
-                750,
-                true,
-                16,
-                0);
+        return PoolSettings.of(PoolSettings.Mode.PREDICTIVE, PER_WORKER, workers, 2 * workers)
+                .maxMoves(16)
+                .build();
     }
 
     /**

@@ -120,149 +120,157 @@ public record PoolSettings(
         }
     }
 
-    /** A pool with nothing spare, whose latency grows in proportion. */
-    public PoolSettings(
-            Mode mode,
-            int capacity,
-            int minWorkers,
-            int maxWorkers,
-            int manualWorkers,
-            int workersPerPod,
-            long downDelayMillis,
-            long startUpMillis,
-            long latencyTargetMillis,
-            double lateBudget,
-            long chunkIntervalMillis,
-            boolean migration,
-            int maxMoves,
-            long idleTimeoutMillis) {
-        this(
-                mode,
-                capacity,
-                minWorkers,
-                maxWorkers,
-                manualWorkers,
-                workersPerPod,
-                downDelayMillis,
-                startUpMillis,
-                latencyTargetMillis,
-                lateBudget,
-                chunkIntervalMillis,
-                migration,
-                maxMoves,
-                idleTimeoutMillis,
-                null,
-                Economy.PLAIN,
-                StateCosts.PUBLISHED);
+    /**
+     * A pool under the conditions that everything here is compared under: start-up 30 s, chunks of
+     * 0.75 s of which 1 % may come later than an interval, nothing spare, latency in proportion to
+     * the sessions of a worker. {@code minWorkers} of them in {@link Mode#MANUAL}.
+     */
+    public static Builder of(Mode mode, int capacity, int minWorkers, int maxWorkers) {
+        Builder builder = new Builder();
+        builder.mode = mode;
+        builder.capacity = capacity;
+        builder.minWorkers = minWorkers;
+        builder.maxWorkers = maxWorkers;
+        builder.manualWorkers = minWorkers;
+        return builder;
     }
 
-    /** The same with another C and L(n). */
-    public PoolSettings withCapacity(int sessions, LatencyProfile profile) {
-        return new PoolSettings(
-                mode,
-                sessions,
-                minWorkers,
-                maxWorkers,
-                manualWorkers,
-                workersPerPod,
-                downDelayMillis,
-                startUpMillis,
-                latencyTargetMillis,
-                lateBudget,
-                chunkIntervalMillis,
-                migration,
-                maxMoves,
-                idleTimeoutMillis,
-                profile,
-                economy,
-                state);
+    /** These settings, to change some of them. */
+    public Builder with() {
+        Builder builder = of(mode, capacity, minWorkers, maxWorkers);
+        builder.manualWorkers = manualWorkers;
+        builder.workersPerPod = workersPerPod;
+        builder.downDelayMillis = downDelayMillis;
+        builder.startUpMillis = startUpMillis;
+        builder.latencyTargetMillis = latencyTargetMillis;
+        builder.lateBudget = lateBudget;
+        builder.chunkIntervalMillis = chunkIntervalMillis;
+        builder.migration = migration;
+        builder.maxMoves = maxMoves;
+        builder.idleTimeoutMillis = idleTimeoutMillis;
+        builder.latency = latency;
+        builder.economy = economy;
+        builder.state = state;
+        return builder;
     }
 
-    /** The same with another start-up time. */
-    public PoolSettings withStartUpMillis(long millis) {
-        return new PoolSettings(
-                mode,
-                capacity,
-                minWorkers,
-                maxWorkers,
-                manualWorkers,
-                workersPerPod,
-                downDelayMillis,
-                millis,
-                latencyTargetMillis,
-                lateBudget,
-                chunkIntervalMillis,
-                migration,
-                maxMoves,
-                idleTimeoutMillis,
-                latency,
-                economy,
-                state);
-    }
+    /** Settings in the making; each method is named after the component that it sets. */
+    public static final class Builder {
+        private Mode mode;
+        private int capacity;
+        private int minWorkers;
+        private int maxWorkers;
+        private int manualWorkers;
+        private int workersPerPod = 1;
+        private long downDelayMillis = 60_000;
+        private long startUpMillis = 30_000;
+        private long latencyTargetMillis = 750;
+        private double lateBudget = 0.01;
+        private long chunkIntervalMillis = 750;
+        private boolean migration = true;
+        private int maxMoves = 2;
+        private long idleTimeoutMillis;
+        private LatencyProfile latency;
+        private Economy economy = Economy.PLAIN;
+        private StateCosts state = StateCosts.PUBLISHED;
 
-    /** The same with another chunk interval. */
-    public PoolSettings withChunkIntervalMillis(long millis) {
-        return new PoolSettings(
-                mode,
-                capacity,
-                minWorkers,
-                maxWorkers,
-                manualWorkers,
-                workersPerPod,
-                downDelayMillis,
-                startUpMillis,
-                latencyTargetMillis,
-                lateBudget,
-                millis,
-                migration,
-                maxMoves,
-                idleTimeoutMillis,
-                latency,
-                economy,
-                state);
-    }
+        private Builder() {}
 
-    /** The same with so many workers paid for together. */
-    public PoolSettings withWorkersPerNode(int workers) {
-        return new PoolSettings(
-                mode,
-                capacity,
-                minWorkers,
-                maxWorkers,
-                manualWorkers,
-                workersPerPod,
-                downDelayMillis,
-                startUpMillis,
-                latencyTargetMillis,
-                lateBudget,
-                chunkIntervalMillis,
-                migration,
-                maxMoves,
-                idleTimeoutMillis,
-                latency,
-                new Economy(economy.warmSpare(), workers),
-                state);
-    }
+        /** C, and L(n) where it was learned; null where it is in proportion. */
+        public Builder capacity(int sessions, LatencyProfile profile) {
+            capacity = sessions;
+            latency = profile;
+            return this;
+        }
 
-    /** The same with other limits. */
-    public PoolSettings withLimits(int min, int max) {
-        return new PoolSettings(
-                mode,
-                capacity,
-                min,
-                max,
-                manualWorkers,
-                workersPerPod,
-                downDelayMillis,
-                startUpMillis,
-                latencyTargetMillis,
-                lateBudget,
-                chunkIntervalMillis,
-                migration,
-                maxMoves,
-                idleTimeoutMillis,
-                latency,
-                economy,
-                state);
+        public Builder limits(int min, int max) {
+            minWorkers = min;
+            maxWorkers = max;
+            return this;
+        }
+
+        public Builder manualWorkers(int value) {
+            manualWorkers = value;
+            return this;
+        }
+
+        public Builder workersPerPod(int value) {
+            workersPerPod = value;
+            return this;
+        }
+
+        public Builder downDelayMillis(long value) {
+            downDelayMillis = value;
+            return this;
+        }
+
+        public Builder startUpMillis(long value) {
+            startUpMillis = value;
+            return this;
+        }
+
+        public Builder latencyTargetMillis(long value) {
+            latencyTargetMillis = value;
+            return this;
+        }
+
+        public Builder lateBudget(double value) {
+            lateBudget = value;
+            return this;
+        }
+
+        public Builder chunkIntervalMillis(long value) {
+            chunkIntervalMillis = value;
+            return this;
+        }
+
+        public Builder migration(boolean value) {
+            migration = value;
+            return this;
+        }
+
+        public Builder maxMoves(int value) {
+            maxMoves = value;
+            return this;
+        }
+
+        public Builder idleTimeoutMillis(long value) {
+            idleTimeoutMillis = value;
+            return this;
+        }
+
+        public Builder economy(Economy value) {
+            economy = value;
+            return this;
+        }
+
+        public Builder state(StateCosts value) {
+            state = value;
+            return this;
+        }
+
+        /**
+         * @throws IllegalArgumentException where no decision could be right for them
+         */
+        public PoolSettings build() {
+            return new PoolSettings(
+                    mode,
+                    capacity,
+                    minWorkers,
+                    maxWorkers,
+                    manualWorkers,
+                    workersPerPod,
+                    downDelayMillis,
+                    startUpMillis,
+                    latencyTargetMillis,
+                    lateBudget,
+                    chunkIntervalMillis,
+                    migration,
+                    maxMoves,
+                    idleTimeoutMillis,
+                    latency,
+                    economy,
+                    state);
+        }
     }
 }

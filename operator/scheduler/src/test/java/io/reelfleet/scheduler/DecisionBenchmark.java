@@ -37,21 +37,9 @@ public class DecisionBenchmark {
     public void fill() {
         policy = new MigrationAwarePolicy();
         PoolSettings pool =
-                new PoolSettings(
-                        PoolSettings.Mode.PREDICTIVE,
-                        PER_WORKER,
-                        workers,
-                        2 * workers,
-                        0,
-                        1,
-                        60_000,
-                        30_000,
-                        750,
-                        0.01,
-                        750,
-                        true,
-                        16,
-                        0);
+                PoolSettings.of(PoolSettings.Mode.PREDICTIVE, PER_WORKER, workers, 2 * workers)
+                        .maxMoves(16)
+                        .build();
         fleet = new Fleet(pool, policy.learner(pool));
         int[] w = new int[workers];
         for (int i = 0; i < workers; i++) {

@@ -15,21 +15,11 @@ class DemandLearnerTest {
     private static final double START_UP = 30;
 
     private static PoolSettings pool(double lateBudget) {
-        return new PoolSettings(
-                PoolSettings.Mode.PREDICTIVE,
-                CAPACITY,
-                0,
-                1_000,
-                0,
-                1,
-                60_000,
-                (long) (START_UP * 1000),
-                750,
-                lateBudget,
-                750,
-                true,
-                100,
-                0);
+        return PoolSettings.of(PoolSettings.Mode.PREDICTIVE, CAPACITY, 0, 1_000)
+                .startUpMillis((long) (START_UP * 1000))
+                .lateBudget(lateBudget)
+                .maxMoves(100)
+                .build();
     }
 
     /** What a fleet that follows the learner spends, in the fluid model. */

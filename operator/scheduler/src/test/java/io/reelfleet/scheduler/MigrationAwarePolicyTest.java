@@ -232,24 +232,10 @@ class MigrationAwarePolicyTest {
     @Test
     void onlyAWholeNodeIsGivenBackWhenNodesArePaidFor() {
         PoolSettings byNode =
-                new PoolSettings(
-                        PoolSettings.Mode.PREDICTIVE,
-                        4,
-                        0,
-                        16,
-                        0,
-                        1,
-                        60_000,
-                        30_000,
-                        750,
-                        0.01,
-                        750,
-                        true,
-                        8,
-                        0,
-                        null,
-                        new PoolSettings.Economy(0, 2),
-                        PoolSettings.StateCosts.PUBLISHED);
+                PoolSettings.of(PoolSettings.Mode.PREDICTIVE, 4, 0, 16)
+                        .maxMoves(8)
+                        .economy(new PoolSettings.Economy(0, 2))
+                        .build();
         List<WorkerSnapshot> workers = new ArrayList<>();
         for (String name : List.of("a1", "a2", "b1", "b2")) {
             workers.add(
@@ -270,24 +256,10 @@ class MigrationAwarePolicyTest {
     @Test
     void sparesAreKeptOnTop() {
         PoolSettings spare =
-                new PoolSettings(
-                        PoolSettings.Mode.PREDICTIVE,
-                        4,
-                        0,
-                        16,
-                        0,
-                        1,
-                        60_000,
-                        30_000,
-                        750,
-                        0.01,
-                        750,
-                        true,
-                        8,
-                        0,
-                        null,
-                        new PoolSettings.Economy(2, 1),
-                        PoolSettings.StateCosts.PUBLISHED);
+                PoolSettings.of(PoolSettings.Mode.PREDICTIVE, 4, 0, 16)
+                        .maxMoves(8)
+                        .economy(new PoolSettings.Economy(2, 1))
+                        .build();
         Plan plan = policy.decide(fleet(spare, wanted(1), ready("a"), on("a", 0, 1)));
         assertThat(plan.wantedWorkers()).isEqualTo(3);
         assertThat(plan.reason()).contains("2 spare");

@@ -17,8 +17,7 @@ final class Snapshots {
     }
 
     static PoolSettings pool(PoolSettings.Mode mode, int capacity, int min, int max) {
-        return new PoolSettings(
-                mode, capacity, min, max, min, 1, 60_000, 30_000, 750, 0.01, 750, true, 2, 30_000);
+        return PoolSettings.of(mode, capacity, min, max).idleTimeoutMillis(30_000).build();
     }
 
     static WorkerSnapshot worker(String name, WorkerSnapshot.Phase phase) {

@@ -90,24 +90,16 @@ public record Conditions(
     }
 
     private PoolSettings pool(PoolSettings.Mode mode, int workers, double lateBudget) {
-        return new PoolSettings(
-                mode,
-                capacity,
-                0,
-                MOST_WORKERS,
-                workers,
-                1,
-                60_000,
-                startUp.meanMillis(),
-                Math.round(targetMillis),
-                lateBudget,
-                intervalMillis,
-                true,
-                1_000,
-                0,
-                latency,
-                PoolSettings.Economy.PLAIN,
-                state);
+        return PoolSettings.of(mode, capacity, 0, MOST_WORKERS)
+                .manualWorkers(workers)
+                .startUpMillis(startUp.meanMillis())
+                .latencyTargetMillis(Math.round(targetMillis))
+                .lateBudget(lateBudget)
+                .chunkIntervalMillis(intervalMillis)
+                .maxMoves(1_000)
+                .capacity(capacity, latency)
+                .state(state)
+                .build();
     }
 
     long moveMillis() {

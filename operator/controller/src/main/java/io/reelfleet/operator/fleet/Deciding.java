@@ -134,7 +134,10 @@ public final class Deciding {
         FleetSnapshot full =
                 new FleetSnapshot(
                         snapshot.nowMillis(),
-                        snapshot.pool().withStartUpMillis(startUp(snapshot, snapshot.pool())),
+                        snapshot.pool()
+                                .with()
+                                .startUpMillis(startUp(snapshot, snapshot.pool()))
+                                .build(),
                         snapshot.workers(),
                         snapshot.sessions(),
                         demand.history());

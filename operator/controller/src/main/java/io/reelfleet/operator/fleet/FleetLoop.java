@@ -1415,21 +1415,26 @@ public final class FleetLoop {
 
     /** The pool's settings, with what workers have told since. */
     private PoolSettings poolSettings() {
-        PoolSettings p =
-                Floors.at(pool.settings(), pool.spec(), clock.instant())
-                        .withCapacity(capacities.capacity(), capacities.profile(carriedMillis()));
-        budgetWorkers = shared.budgets().limit(pool.name(), claim(p), clock.millis());
-        if (budgetWorkers < p.maxWorkers()) {
-            p = p.withLimits(Math.min(p.minWorkers(), budgetWorkers), budgetWorkers);
+        PoolSettings floors = Floors.at(pool.settings(), pool.spec(), clock.instant());
+        PoolSettings.Builder p =
+                floors.with().capacity(capacities.capacity(), capacities.profile(carriedMillis()));
+        int most = floors.maxWorkers();
+        budgetWorkers = shared.budgets().limit(pool.name(), claim(p.build()), clock.millis());
+        if (budgetWorkers < most) {
+            most = budgetWorkers;
+            p.limits(Math.min(floors.minWorkers(), most), most);
         }
         if (pool.paidByNode()) {
-            p = p.withWorkersPerNode(workersPerNode(p.maxWorkers()));
+            p.economy(new PoolSettings.Economy(floors.economy().warmSpare(), workersPerNode(most)));
         }
         double interval = 0;
         for (WorkerEntry w : workers.values()) {
             interval = Math.max(interval, w.hello.getChunkIntervalS());
         }
-        return interval > 0 ? p.withChunkIntervalMillis(Math.round(interval * 1000)) : p;
+        if (interval > 0) {
+            p.chunkIntervalMillis(Math.round(interval * 1000));
+        }
+        return p.build();
     }
 
     /** What this pool asks of a budget that it shares. */

@@ -28,7 +28,7 @@ final class Floors {
                 least = Math.max(least, entry.minGpus());
             }
         }
-        return settings.withLimits(Math.min(least, most), most);
+        return settings.with().limits(Math.min(least, most), most).build();
     }
 
     static boolean inForce(GPUPoolSpec.ScheduleEntry entry, Instant now) {

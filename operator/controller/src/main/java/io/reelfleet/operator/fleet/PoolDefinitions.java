@@ -24,34 +24,37 @@ public final class PoolDefinitions {
         GPUPoolSpec.Scaling scaling = spec.scaling();
         int perPod = spec.runtime().gpusPerPod();
         PoolSettings decisions =
-                new PoolSettings(
-                        switch (scaling.mode()) {
-                            case PREDICTIVE -> PoolSettings.Mode.PREDICTIVE;
-                            case REACTIVE -> PoolSettings.Mode.REACTIVE;
-                            case MANUAL -> PoolSettings.Mode.MANUAL;
-                        },
-                        scaling.capacityHint() == null
-                                ? settings.capacity()
-                                : scaling.capacityHint(),
-                        scaling.minGpus(),
-                        scaling.maxGpus(),
-                        (spec.replicas() == null ? scaling.minGpus() / perPod : spec.replicas())
-                                * perPod,
-                        perPod,
-                        settings.scaleDownDelay().toMillis(),
-                        (scaling.startupHint() == null
-                                        ? DEFAULT_START_UP
-                                        : Durations.parse(scaling.startupHint()))
-                                .toMillis(),
-                        spec.latency().targetDuration().toMillis(),
-                        spec.latency().lateBudget(),
-                        0,
-                        spec.placement().migration() == GPUPoolSpec.Migration.ENABLED,
-                        spec.placement().maxMigrations(),
-                        spec.offload().idleTimeoutDuration().toMillis(),
-                        null,
-                        new PoolSettings.Economy(scaling.warmSpare(), 1),
-                        PoolSettings.StateCosts.PUBLISHED);
+                PoolSettings.of(
+                                switch (scaling.mode()) {
+                                    case PREDICTIVE -> PoolSettings.Mode.PREDICTIVE;
+                                    case REACTIVE -> PoolSettings.Mode.REACTIVE;
+                                    case MANUAL -> PoolSettings.Mode.MANUAL;
+                                },
+                                scaling.capacityHint() == null
+                                        ? settings.capacity()
+                                        : scaling.capacityHint(),
+                                scaling.minGpus(),
+                                scaling.maxGpus())
+                        .manualWorkers(
+                                (spec.replicas() == null
+                                                ? scaling.minGpus() / perPod
+                                                : spec.replicas())
+                                        * perPod)
+                        .workersPerPod(perPod)
+                        .downDelayMillis(settings.scaleDownDelay().toMillis())
+                        .startUpMillis(
+                                (scaling.startupHint() == null
+                                                ? DEFAULT_START_UP
+                                                : Durations.parse(scaling.startupHint()))
+                                        .toMillis())
+                        .latencyTargetMillis(spec.latency().targetDuration().toMillis())
+                        .lateBudget(spec.latency().lateBudget())
+                        .chunkIntervalMillis(0)
+                        .migration(spec.placement().migration() == GPUPoolSpec.Migration.ENABLED)
+                        .maxMoves(spec.placement().maxMigrations())
+                        .idleTimeoutMillis(spec.offload().idleTimeoutDuration().toMillis())
+                        .economy(new PoolSettings.Economy(scaling.warmSpare(), 1))
+                        .build();
         Map<String, String> annotations =
                 pool.getMetadata().getAnnotations() == null
                         ? Map.of()

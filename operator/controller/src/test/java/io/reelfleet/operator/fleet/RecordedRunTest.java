@@ -41,21 +41,13 @@ final class RecordedRunTest {
                 null,
                 1,
                 plain.model(),
-                new PoolSettings(
-                        PoolSettings.Mode.REACTIVE,
-                        CAPACITY,
-                        0,
-                        3,
-                        0,
-                        1,
-                        10_000,
-                        TestFleet.START_UP_MILLIS,
-                        CHUNK_MILLIS,
-                        0.01,
-                        CHUNK_MILLIS,
-                        true,
-                        2,
-                        30_000),
+                PoolSettings.of(PoolSettings.Mode.REACTIVE, CAPACITY, 0, 3)
+                        .downDelayMillis(10_000)
+                        .startUpMillis(TestFleet.START_UP_MILLIS)
+                        .latencyTargetMillis(CHUNK_MILLIS)
+                        .chunkIntervalMillis(CHUNK_MILLIS)
+                        .idleTimeoutMillis(30_000)
+                        .build(),
                 Map.of(),
                 Set.of(),
                 null);

@@ -123,24 +123,7 @@ final class SharedBudgetsTest {
     }
 
     private static PoolSettings withSpare(PoolSettings s) {
-        return new PoolSettings(
-                s.mode(),
-                s.capacity(),
-                s.minWorkers(),
-                s.maxWorkers(),
-                s.manualWorkers(),
-                s.workersPerPod(),
-                s.downDelayMillis(),
-                s.startUpMillis(),
-                s.latencyTargetMillis(),
-                s.lateBudget(),
-                s.chunkIntervalMillis(),
-                s.migration(),
-                s.maxMoves(),
-                s.idleTimeoutMillis(),
-                null,
-                new PoolSettings.Economy(3, 1),
-                s.state());
+        return s.with().economy(new PoolSettings.Economy(3, 1)).build();
     }
 
     @Test

@@ -507,9 +507,11 @@ final class TestFleet implements WorkerProvider, WorkerLink.Dialer {
                 null,
                 1,
                 "shapes",
-                new PoolSettings(
-                        mode, capacity, min, max, min, 1, 10_000, 2_000, 750, 0.01, 750, true, 2,
-                        30_000),
+                PoolSettings.of(mode, capacity, min, max)
+                        .downDelayMillis(10_000)
+                        .startUpMillis(2_000)
+                        .idleTimeoutMillis(30_000)
+                        .build(),
                 Map.of("reelfleet.model.uri", "builtin:shapes"),
                 Set.of(),
                 null);
