@@ -34,6 +34,7 @@ import io.reelfleet.operator.workers.WorkerStartException;
 import io.reelfleet.scheduler.Action;
 import io.reelfleet.scheduler.DemandHistory;
 import io.reelfleet.scheduler.FleetSnapshot;
+import io.reelfleet.scheduler.MoveCostLearner;
 import io.reelfleet.scheduler.Plan;
 import io.reelfleet.scheduler.PoolSettings;
 import io.reelfleet.scheduler.SessionSnapshot;
@@ -154,6 +155,7 @@ public final class FleetLoop {
     private long migrations;
     private long recoveries;
     private final MoveJournal moves;
+    private final MoveCostLearner moveCosts = new MoveCostLearner();
     private PoolView.Latency publishedLatency = PoolView.Latency.NONE;
     private long latencyAt;
     private volatile PoolView view;
@@ -192,7 +194,7 @@ public final class FleetLoop {
         this.term = term;
         this.deposed = deposed;
         this.shared = shared;
-        this.moves = new MoveJournal(move -> listener.moved(this.pool.name(), move));
+        this.moves = new MoveJournal(this::moved);
         this.startedAt = clock.millis();
         assumeCapacity();
         shared.budgets().join(pool.name(), budgetGroup(), term);
@@ -1417,7 +1419,9 @@ public final class FleetLoop {
     private PoolSettings poolSettings() {
         PoolSettings floors = Floors.at(pool.settings(), pool.spec(), clock.instant());
         PoolSettings.Builder p =
-                floors.with().capacity(capacities.capacity(), capacities.profile(carriedMillis()));
+                floors.with()
+                        .capacity(capacities.capacity(), capacities.profile(carriedMillis()))
+                        .state(moveCosts.costs(floors.state()));
         int most = floors.maxWorkers();
         budgetWorkers = shared.budgets().limit(pool.name(), claim(p.build()), clock.millis());
         if (budgetWorkers < most) {
@@ -1966,6 +1970,17 @@ public final class FleetLoop {
         s.moveByLog = "t" + term + "-m" + s.command;
         moves.ordered(
                 s.moveByLog, s, s.worker, to, s.moveReason, MoveView.Transport.LOG, clock.millis());
+    }
+
+    /** A move is over, and its figures are there where it has any. */
+    private void moved(MoveView move) {
+        MoveView.Figures figures = move.figures();
+        if (figures != null
+                && move.outcome() == MoveView.Outcome.MOVED
+                && move.transport() == MoveView.Transport.LIVE) {
+            moveCosts.measured(figures.bytesBefore() + figures.bytesAfter(), figures.seconds());
+        }
+        listener.moved(pool.name(), move);
     }
 
     private static String whyItLeaves(WorkerEntry from) {

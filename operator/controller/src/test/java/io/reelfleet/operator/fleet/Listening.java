@@ -16,8 +16,12 @@ final class Listening implements Policy {
     double due;
     double late;
 
+    /** What was decided on last. */
+    FleetSnapshot seen;
+
     @Override
     public Plan decide(FleetSnapshot snapshot) {
+        seen = snapshot;
         return policy.decide(snapshot);
     }
 

@@ -3,10 +3,12 @@ package io.reelfleet.operator.fleet;
 import static io.reelfleet.operator.fleet.TestFleet.wish;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.tuple;
+import static org.assertj.core.api.Assertions.within;
 
 import io.reelfleet.operator.fleet.SessionView.Phase;
 import io.reelfleet.operator.fleet.TestFleet.Moving;
 import io.reelfleet.operator.workers.Leaving;
+import io.reelfleet.scheduler.PoolSettings;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
@@ -21,6 +23,15 @@ class LiveMoveTest {
         fleet.moving = moving;
         fleet.loop.want(wish("s1"));
         fleet.run(5);
+        return fleet;
+    }
+
+    /** Two sessions, each on a worker of its own. */
+    private static TestFleet apart(Moving moving) {
+        TestFleet fleet = emptying(moving);
+        fleet.loop.want(wish("s2"));
+        fleet.run(5);
+        assertThat(fleet.session("s1").worker()).isNotEqualTo(fleet.session("s2").worker());
         return fleet;
     }
 
@@ -76,14 +87,9 @@ class LiveMoveTest {
 
     @Test
     void whoWasMovedByHandStaysThereForAMinuteUnlessItsWorkerIsEmptied() {
-        TestFleet fleet = new TestFleet(2, 2, 2);
-        fleet.moving = Moving.WORKS;
-        fleet.loop.want(wish("s1"));
-        fleet.loop.want(wish("s2"));
-        fleet.run(5);
+        TestFleet fleet = apart(Moving.WORKS);
         String first = fleet.session("s1").worker();
         String second = fleet.session("s2").worker();
-        assertThat(first).isNotEqualTo(second);
 
         fleet.loop.move("s1", second);
         fleet.run(50);
@@ -182,14 +188,9 @@ class LiveMoveTest {
 
     @Test
     void aTargetThatDiesWhileTheMoveWaitsForItsTurnHoldsNobodyUp() {
-        TestFleet fleet = new TestFleet(2, 2, 2);
-        fleet.moving = Moving.STALLS;
-        fleet.loop.want(wish("s1"));
-        fleet.loop.want(wish("s2"));
-        fleet.run(5);
+        TestFleet fleet = apart(Moving.STALLS);
         String first = fleet.session("s1").worker();
         String second = fleet.session("s2").worker();
-        assertThat(first).isNotEqualTo(second);
         fleet.loop.move("s2", first);
         fleet.run(1);
         fleet.loop.move("s1", second);
@@ -206,5 +207,25 @@ class LiveMoveTest {
         fleet.run(12);
         assertThat(fleet.session("s1").phase()).as("it is recovered").isEqualTo(Phase.RUNNING);
         assertThat(fleet.session("s1").worker()).isNotEmpty().isNotEqualTo(first);
+    }
+
+    @Test
+    void thePolicyIsToldWhatMovesReallyTake() {
+        Listening policy = new Listening();
+        TestFleet fleet =
+                new TestFleet(
+                        TestFleet.pool(PoolSettings.Mode.REACTIVE, 2, 2, 2),
+                        new Deciding(DecisionRecorder.NONE, policy));
+        fleet.moving = Moving.WORKS;
+        fleet.loop.want(wish("s1"));
+        fleet.run(5);
+        assertThat(policy.seen.pool().state()).isEqualTo(PoolSettings.StateCosts.PUBLISHED);
+        for (int i = 0; i < 3; i++) {
+            fleet.loop.move("s1", "");
+            fleet.run(3);
+        }
+        assertThat(fleet.session("s1").moves()).isEqualTo(3);
+        assertThat(policy.seen.pool().state().bytes()).isEqualTo(3_040);
+        assertThat(policy.seen.pool().state().moveMillis()).isCloseTo(500, within(1e-6));
     }
 }
