@@ -135,6 +135,19 @@ public final class Chaos implements AutoCloseable {
     }
 
     /**
+     * Settings of an operator whose workers run batches of one: the bits then do not depend on
+     * which sessions happen to run together.
+     */
+    static Map<String, String> byBits(int framesPerSecond) {
+        return Map.of(
+                "reelfleet.processes.java-options",
+                "-Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+                        + " --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow"
+                        + " -Dreelfleet.worker.batch=1 -Dreelfleet.model.fps="
+                        + framesPerSecond);
+    }
+
+    /**
      * Starts the fleet and generates the undisturbed sessions.
      *
      * @param folder for the fleet, new
@@ -155,24 +168,10 @@ public final class Chaos implements AutoCloseable {
             machine.close();
             throw new Failure("none of the faults of --only can be done on this machine");
         }
-        PoolDocument pool =
-                new PoolDocument(
-                        "builtin:shapes",
-                        PoolDocument.Mode.MANUAL,
-                        WORKERS,
-                        WORKERS,
-                        PER_WORKER,
-                        Duration.ofMillis(1500),
-                        Duration.ofSeconds(30));
+        PoolDocument pool = PoolDocument.manual(WORKERS, PER_WORKER, Duration.ofSeconds(30));
         Map<String, String> operator = new LinkedHashMap<>();
         operator.put("reelfleet.worker-timeout", PATIENCE_WITH_WORKERS.toSeconds() + "s");
-        // Batches of one: the bits then do not depend on which sessions happen to run together.
-        operator.put(
-                "reelfleet.processes.java-options",
-                "-Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
-                        + " --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow"
-                        + " -Dreelfleet.worker.batch=1 -Dreelfleet.model.fps="
-                        + FRAMES_PER_SECOND);
+        operator.putAll(byBits(FRAMES_PER_SECOND));
         LocalFleet fleet;
         try {
             fleet =

@@ -60,15 +60,7 @@ public final class Recovery {
     public static List<Kill> measure(int kills, PrintWriter progress)
             throws IOException, InterruptedException {
         Path work = Files.createTempDirectory("reelfleet-recovery-");
-        PoolDocument pool =
-                new PoolDocument(
-                        "builtin:shapes",
-                        PoolDocument.Mode.MANUAL,
-                        WORKERS,
-                        WORKERS,
-                        4,
-                        Duration.ofMillis(1500),
-                        Duration.ofSeconds(30));
+        PoolDocument pool = PoolDocument.manual(WORKERS, 4, Duration.ofSeconds(30));
         List<Kill> all = new ArrayList<>();
         try (LocalFleet fleet =
                 LocalFleet.start(

@@ -25,6 +25,21 @@ public record PoolDocument(
     /** The pool's name. */
     public static final String NAME = "default/shapes";
 
+    /**
+     * So many workers all the time, whatever the load, with {@code builtin:shapes}, whose chunks
+     * last 1.5 s.
+     */
+    public static PoolDocument manual(int workers, int capacity, Duration idleTimeout) {
+        return new PoolDocument(
+                "builtin:shapes",
+                Mode.MANUAL,
+                workers,
+                workers,
+                capacity,
+                Duration.ofMillis(1500),
+                idleTimeout);
+    }
+
     /** Who decides how many workers there are. */
     public enum Mode {
         /** The policy. */

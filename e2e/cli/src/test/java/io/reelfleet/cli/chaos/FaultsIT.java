@@ -83,24 +83,11 @@ final class FaultsIT {
 
     @BeforeAll
     static void start() throws Exception {
-        PoolDocument pool =
-                new PoolDocument(
-                        "builtin:shapes",
-                        PoolDocument.Mode.MANUAL,
-                        WORKERS,
-                        WORKERS,
-                        4,
-                        Duration.ofMillis(1500),
-                        Duration.ofSeconds(60));
+        PoolDocument pool = PoolDocument.manual(WORKERS, 4, Duration.ofSeconds(60));
         Map<String, String> operator = new HashMap<>();
         operator.put("reelfleet.worker-timeout", WORKER_TIMEOUT.toSeconds() + "s");
         operator.put("reelfleet.moves.bytes-per-second", Long.toString(MOVE_BYTES_PER_SECOND));
-        operator.put(
-                "reelfleet.processes.java-options",
-                "-Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
-                        + " --enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow"
-                        + " -Dreelfleet.worker.batch=1 -Dreelfleet.model.fps="
-                        + FRAMES_PER_SECOND);
+        operator.putAll(Chaos.byBits(FRAMES_PER_SECOND));
         fleet =
                 LocalFleet.start(
                         new LocalFleet.Settings(
