@@ -59,15 +59,7 @@ final class ControlsBench implements Bench {
     public List<Figure> run(Path out, PrintWriter progress) throws Exception {
         Path folder = out.resolve(".controls-bench");
         Folders.delete(folder);
-        PoolDocument pool =
-                new PoolDocument(
-                        "builtin:shapes",
-                        PoolDocument.Mode.MANUAL,
-                        1,
-                        1,
-                        4,
-                        Duration.ofMillis(1500),
-                        Duration.ofSeconds(60));
+        PoolDocument pool = PoolDocument.manual(1, 4, Duration.ofSeconds(60));
         List<Figure> figures = new ArrayList<>();
         try (LocalFleet fleet =
                         LocalFleet.start(
