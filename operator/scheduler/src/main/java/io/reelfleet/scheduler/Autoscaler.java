@@ -81,7 +81,7 @@ final class Autoscaler {
             return text.toString();
         }
         if (predicts(fleet)) {
-            text.append("; the rule that would have kept the late budget at least cost is ")
+            text.append("; learned: ")
                     .append(fleet.outlook().why())
                     .append(": ")
                     .append(fleet.outlook().wantedWorkers());

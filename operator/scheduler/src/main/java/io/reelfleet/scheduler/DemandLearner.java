@@ -68,7 +68,7 @@ final class DemandLearner implements Learner {
     private static final double KEPT = 0.5;
 
     /** Said when what has lasted needs more than the rule has. */
-    private static final String LASTING = ", and no less than what has lasted for a start-up time";
+    private static final String LASTING = ", and for all that has lasted";
 
     private static final double TICK_SECONDS = 5;
     private static final double LONGEST_TICK_SECONDS = 600;

@@ -61,7 +61,8 @@ function text(node, value) {
   if (node.textContent !== value) node.textContent = value;
 }
 
-const ms = (s) => (num(s) ? Math.round(num(s) * 1000) + " ms" : "–");
+const ms = (s) =>
+  !num(s) ? "–" : num(s) < 9.9995 ? Math.round(num(s) * 1000) + " ms" : num(s).toFixed(1) + " s";
 
 // Numbers
 
