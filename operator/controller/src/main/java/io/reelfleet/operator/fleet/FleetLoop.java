@@ -2281,7 +2281,10 @@ public final class FleetLoop {
             phase = SessionView.Phase.QUEUED;
             reason = rebuilding || s.frozen ? "Rebuilding" : "WaitingForWorker";
             if (message.isEmpty()) {
-                message = rebuilding || s.frozen ? "waiting for workers to report" : waitingFor();
+                message =
+                        rebuilding || s.frozen
+                                ? "waiting for workers to report"
+                                : waitingFor("a worker");
             }
         } else if (s.state == SessionState.SESSION_STATE_LOADING
                 && s.moves == 0
@@ -2290,6 +2293,12 @@ public final class FleetLoop {
             reason = "Loading";
             if (message.isEmpty()) {
                 message = "worker " + s.worker + " builds its state";
+            }
+        } else if (s.suspended() && s.wantsChunks && s.moveTo == null) {
+            phase = SessionView.Phase.QUEUED;
+            reason = "WaitingForTurn";
+            if (message.isEmpty()) {
+                message = "all workers are full; " + waitingFor("its turn");
             }
         } else {
             phase = SessionView.Phase.RUNNING;
@@ -2307,16 +2316,16 @@ public final class FleetLoop {
                 s.finished == null ? null : Instant.ofEpochMilli(s.finishedAt));
     }
 
-    private String waitingFor() {
+    private String waitingFor(String what) {
         if (removed) {
             return "the GPUPool " + pool.name() + " was deleted";
         }
         if (startProblem != null && problem != null) {
-            return "waiting for a worker; workers do not come up: " + problem.message();
+            return "waiting for %s; workers do not come up: %s".formatted(what, problem.message());
         }
         return plan.limited()
-                ? "waiting for a worker; the pool is at its maximum of %d"
-                        .formatted(pool.settings().maxWorkers())
-                : "waiting for a worker";
+                ? "waiting for %s; the pool is at its maximum of %d"
+                        .formatted(what, pool.settings().maxWorkers())
+                : "waiting for " + what;
     }
 }

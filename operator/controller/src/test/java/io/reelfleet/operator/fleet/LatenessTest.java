@@ -120,6 +120,17 @@ final class LatenessTest {
         assertThat(worker.sessions.keySet()).hasSize(6);
         assertThat(worker.sessions.values())
                 .allSatisfy(h -> assertThat(h.nextChunk).isBetween(120L, 280L));
+        assertThat(fleet.loop.view().sessions().values())
+                .as("who waits for a turn does not seem to be running")
+                .filteredOn(s -> s.phase() == Phase.QUEUED)
+                .hasSize(4)
+                .allSatisfy(
+                        s -> {
+                            assertThat(s.reason()).isEqualTo("WaitingForTurn");
+                            assertThat(s.message())
+                                    .isEqualTo(
+                                            "all workers are full; waiting for its turn; the pool is at its maximum of 1");
+                        });
     }
 
     @Test
