@@ -187,7 +187,7 @@ function workers(fleet, sessions) {
       text(who.children[1], r.phase === "Queue" ? "no worker yet" : (r.phase ?? "").toLowerCase());
       chips(box, r.sessions ?? held.get(r.name) ?? []);
       const p99 = num(r.chunkLatencyP99S);
-      meter.hidden = !p99;
+      meter.style.visibility = p99 ? "" : "hidden";
       text(meter.children[0], "p99 " + ms(p99));
       const m = meter.children[1];
       const limit = num(r.target) || 1;
